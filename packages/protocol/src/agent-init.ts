@@ -1,0 +1,26 @@
+// What the host tells the agent once, before anything else runs in the sandbox (POST /init).
+
+/**
+ * Body of `POST /init`. The first caller sets `controlToken`; every later call has to present the same one in the
+ * header `X-Control-Token`, so that nothing inside the sandbox can call it again.
+ */
+export interface AgentInit {
+  readonly controlToken: string;
+  readonly sandboxId: string;
+  readonly templateId: string;
+  /** Required in `X-Access-Token` on all but the health route when present; absent on sandboxes that are not secure. */
+  readonly accessToken?: string;
+  /** Environment of every process, under what a single request adds. Replaces the earlier set. */
+  readonly envVars: Readonly<Record<string, string>>;
+  /** User of commands that name none. */
+  readonly defaultUser: string;
+  /** Directory of commands that name none; the user's home when absent. */
+  readonly defaultWorkdir?: string;
+  readonly hostname: string;
+  /** `/etc/resolv.conf` nameserver addresses; written by the agent, so that the host follows no path of the sandbox. */
+  readonly nameservers: readonly string[];
+  /** Domain of the public URLs, with the gateway's port where it is not the scheme's own. */
+  readonly domain: string;
+  /** Wall clock of the host, milliseconds since 1970. */
+  readonly now: number;
+}

@@ -1,0 +1,5 @@
+/** The port the agent listens on inside every sandbox. The `e2b` clients have it built in. */
+export const AGENT_PORT = 49983;
+
+/** The agent's protocol level as the clients' version gates read it (`envdVersion` on the wire). */
+export const AGENT_PROTOCOL_VERSION = '0.6.13';

@@ -1,0 +1,94 @@
+// Schemas of the REST API: the server validates with them, OpenAPI is made of them, clients take their types from them.
+import { type Static, Type } from 'typebox';
+
+const Metadata = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 4096 }), { maxProperties: 64 });
+const EnvVars = Type.Record(Type.String({ minLength: 1, maxLength: 256 }), Type.String({ maxLength: 131_072 }), {
+  maxProperties: 512,
+});
+
+export const EgressRules = Type.Object({
+  allow_internet_access: Type.Optional(Type.Boolean()),
+  allowOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })),
+  denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })),
+});
+
+export const NetworkOptions = Type.Object({
+  allowPublicTraffic: Type.Optional(Type.Boolean()),
+  allowOut: EgressRules.properties.allowOut,
+  denyOut: EgressRules.properties.denyOut,
+  maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
+});
+export type NetworkOptions = Static<typeof NetworkOptions>;
+
+export const CreateSandboxBody = Type.Object({
+  templateID: Type.String({ minLength: 1, maxLength: 256 }),
+  /** Seconds until the end; the clients send 300. */
+  timeout: Type.Optional(Type.Integer()),
+  autoPause: Type.Optional(Type.Boolean()),
+  autoPauseMemory: Type.Optional(Type.Boolean()),
+  autoResume: Type.Optional(Type.Object({ enabled: Type.Optional(Type.Boolean()) })),
+  secure: Type.Optional(Type.Boolean()),
+  allow_internet_access: Type.Optional(Type.Boolean()),
+  network: Type.Optional(NetworkOptions),
+  metadata: Type.Optional(Metadata),
+  envVars: Type.Optional(EnvVars),
+});
+export type CreateSandboxBody = Static<typeof CreateSandboxBody>;
+
+/** Answer of create and connect. */
+export const Sandbox = Type.Object({
+  templateID: Type.String(),
+  alias: Type.Optional(Type.String()),
+  sandboxID: Type.String(),
+  clientID: Type.String(),
+  envdVersion: Type.String(),
+  envdAccessToken: Type.Optional(Type.String()),
+  trafficAccessToken: Type.Optional(Type.String()),
+  domain: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+});
+export type Sandbox = Static<typeof Sandbox>;
+
+export const SandboxState = Type.Union([Type.Literal('running'), Type.Literal('paused')]);
+export type SandboxState = Static<typeof SandboxState>;
+
+/** One row of the list. Times are RFC 3339 strings. */
+export const ListedSandbox = Type.Object({
+  templateID: Type.String(),
+  alias: Type.Optional(Type.String()),
+  sandboxID: Type.String(),
+  clientID: Type.String(),
+  startedAt: Type.String(),
+  endAt: Type.String(),
+  cpuCount: Type.Integer(),
+  memoryMB: Type.Integer(),
+  diskSizeMB: Type.Integer(),
+  metadata: Type.Optional(Metadata),
+  state: SandboxState,
+  envdVersion: Type.String(),
+});
+export type ListedSandbox = Static<typeof ListedSandbox>;
+
+export const SandboxDetail = Type.Object({
+  ...ListedSandbox.properties,
+  envdAccessToken: Type.Optional(Type.String()),
+  allowInternetAccess: Type.Optional(Type.Boolean()),
+  domain: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  network: Type.Optional(NetworkOptions),
+  lifecycle: Type.Optional(
+    Type.Object({
+      autoResume: Type.Boolean(),
+      onTimeout: Type.Union([Type.Literal('kill'), Type.Literal('pause')]),
+    }),
+  ),
+});
+export type SandboxDetail = Static<typeof SandboxDetail>;
+
+export const TimeoutBody = Type.Object({
+  /** Seconds from now. */
+  timeout: Type.Integer(),
+});
+export const ConnectBody = TimeoutBody;
+export const RefreshBody = Type.Object({ duration: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600 })) });
+
+/** The constant second field of legacy host names; official clients expect some string. */
+export const CLIENT_ID = '6532622b';

@@ -1,0 +1,91 @@
+// The one table of errors. API, gateway, agent, SDK and docs/errors.md all read it; a test keeps the page in step.
+
+interface ErrorEntry {
+  /** HTTP status of the answer, repeated as the number `code` in its JSON body. */
+  readonly status: number;
+  /** What the reader can do about it. */
+  readonly hint: string;
+}
+
+export const errorTable = {
+  // Requests to the API
+  bad_request: { status: 400, hint: 'Compare the request with the API reference.' },
+  invalid_json: { status: 400, hint: 'Send a JSON body with Content-Type: application/json.' },
+  validation_failed: { status: 400, hint: 'The message names the field and what it expects.' },
+  invalid_sandbox_id: { status: 400, hint: 'A sandbox ID is lower-case letters and digits, as create returned it.' },
+  invalid_timeout: { status: 400, hint: 'Give the timeout in whole seconds, greater than 0.' },
+  invalid_network_rule: { status: 400, hint: 'Give IPv4 addresses or CIDR ranges such as 198.51.100.0/24.' },
+  not_supported: { status: 400, hint: 'This server does not offer it; leave the option out.' },
+  unauthorized: { status: 401, hint: 'Send a valid key in X-API-Key; "sandport env" prints the one of this machine.' },
+  sandbox_not_found: { status: 404, hint: 'The sandbox was killed or reached its end time.' },
+  template_not_found: { status: 404, hint: 'Use the template "base", or build this one first.' },
+  route_not_found: { status: 404, hint: 'Compare method and path with the API reference.' },
+  method_not_allowed: { status: 405, hint: 'Compare method and path with the API reference.' },
+  sandbox_state_conflict: { status: 409, hint: 'Wait until the running operation has ended.' },
+  body_too_large: { status: 413, hint: 'Send a smaller body.' },
+  unsupported_media_type: { status: 415, hint: 'Send a JSON body with Content-Type: application/json.' },
+  too_many_sandboxes: { status: 429, hint: 'Kill sandboxes that are no longer needed, or raise the limit.' },
+  internal_error: { status: 500, hint: 'The server log has the details under the request ID.' },
+  sandbox_create_failed: { status: 500, hint: 'The server log has the details; "sandport doctor" checks the machine.' },
+  capacity_exhausted: { status: 503, hint: 'The machine is full; kill sandboxes or try again later.' },
+  shutting_down: { status: 503, hint: 'The server is stopping; try again when it is back.' },
+
+  // Requests to a public URL
+  invalid_host: { status: 400, hint: 'A host name is PORT-ID.DOMAIN, such as 3000-i62mff4ahtrdfdkyn2esc.example.com.' },
+  invalid_sandbox_port: { status: 400, hint: 'A port is a number from 1 to 65535 without leading zeros.' },
+  missing_routing_header: { status: 400, hint: 'Send E2b-Sandbox-Id and E2b-Sandbox-Port together.' },
+  malformed_request: { status: 400, hint: 'The request is not valid HTTP/1.1 (RFC 9112).' },
+  traffic_token_missing: {
+    status: 403,
+    hint: "Send the sandbox's trafficAccessToken in the header e2b-traffic-access-token.",
+  },
+  traffic_token_invalid: { status: 403, hint: 'Use the trafficAccessToken that create returned.' },
+  reserved_path: { status: 404, hint: 'This path belongs to the control plane.' },
+  request_timeout: { status: 408, hint: 'Send the whole request head in time.' },
+  too_many_connections: { status: 429, hint: 'Close idle connections to this sandbox.' },
+  header_too_large: { status: 431, hint: 'Send fewer or shorter headers.' },
+  uri_too_long: { status: 414, hint: 'Shorten the request target.' },
+  not_implemented: { status: 501, hint: 'The gateway does not forward this kind of request.' },
+  url_sandbox_not_found: { status: 502, hint: 'The sandbox was killed, reached its end time, or never was.' },
+  port_closed: { status: 502, hint: 'Start a server on this port inside the sandbox.' },
+  upstream_failed: { status: 502, hint: 'The server inside the sandbox broke the connection or did not speak HTTP.' },
+  api_unavailable: { status: 503, hint: 'The API is starting or stopping; try again in a moment.' },
+
+  // Set-up and the machine
+  machine_not_ready: { status: 500, hint: '"sandport doctor" says what is missing and how to mend it.' },
+  runtime_failed: { status: 500, hint: "The runtime's own log has the details." },
+  agent_unreachable: { status: 500, hint: 'The agent inside the sandbox did not answer in time.' },
+} as const satisfies Record<string, ErrorEntry>;
+
+/** A stable name of a kind of failure. */
+export type ErrorCode = keyof typeof errorTable;
+
+/** The body of every error answer: the clients branch on the number in it, not only on the HTTP status. */
+export interface ErrorBody {
+  readonly code: number;
+  readonly message: string;
+  readonly error_code: ErrorCode;
+}
+
+/** Root of every error that Sandport throws or answers. */
+export class SandportError extends Error {
+  override name = 'SandportError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  get status(): number {
+    return errorTable[this.code].status;
+  }
+
+  get hint(): string {
+    return errorTable[this.code].hint;
+  }
+
+  toBody(): ErrorBody {
+    return { code: this.status, message: this.message, error_code: this.code };
+  }
+}

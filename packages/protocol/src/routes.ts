@@ -1,0 +1,77 @@
+// What the control process and a gateway worker say to each other: one JSON object a line over a Unix socket.
+// A worker that connects gets one snapshot and after it the changes; it asks one question upward, to wake a sandbox.
+
+/** Whom a sandbox's public URLs answer. The token itself never travels: a worker compares SHA-256 digests. */
+export type RouteAccess =
+  | { readonly kind: 'public' }
+  | {
+      readonly kind: 'token' /** SHA-256 of the traffic access token, lower-case hex. */;
+      readonly tokenSha256: string;
+    };
+
+/** What the gateway knows of one sandbox. */
+export interface Route {
+  readonly sandboxId: string;
+  /** Changes with every start of the sandbox; a pooled upstream connection is never reused across it. */
+  readonly generation: string;
+  /** IPv4 address of the sandbox's slot, as the host sees it. It comes from the host only. */
+  readonly address: string;
+  readonly access: RouteAccess;
+  /** Value of `network.maskRequestHost`, with `${PORT}` still in it. */
+  readonly maskRequestHost?: string;
+}
+
+/** What answers `LABEL.DOMAIN` itself, such as the API: a Unix socket of the control process. */
+export interface ServiceRoute {
+  /** Leftmost label of the host name, such as `api`. */
+  readonly label: string;
+  readonly socketPath: string;
+}
+
+/** PEM certificate chain and key for the domain, and what makes session tickets valid in every worker. */
+export interface GatewayTls {
+  readonly cert: string;
+  readonly key: string;
+  /** 48 bytes, base64 (`ticketKeys` of `tls.createServer`). */
+  readonly ticketKeys: string;
+}
+
+export interface GatewaySettings {
+  /** The domain under which sandboxes have their names, lower case, without a port. */
+  readonly domain: string;
+  /** Where every worker listens (with SO_REUSEPORT). TLS, HTTP/1.1 and HTTP/2 are told apart by the first bytes. */
+  readonly listen: readonly ListenAddress[];
+}
+
+export interface ListenAddress {
+  /** A literal IPv4 or IPv6 address. */
+  readonly host: string;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+/** From the control process to a worker. */
+export type GatewayDownward =
+  | {
+      readonly type: 'snapshot';
+      readonly settings: GatewaySettings;
+      readonly tls: GatewayTls;
+      readonly services: readonly ServiceRoute[];
+      readonly routes: readonly Route[];
+    }
+  | {
+      readonly type: 'set-route';
+      readonly route: Route /** Answered by `applied` with the same number. */;
+      readonly sequence: number;
+    }
+  | { readonly type: 'delete-route'; readonly sandboxId: string; readonly sequence: number }
+  | { readonly type: 'set-tls'; readonly tls: GatewayTls }
+  | { readonly type: 'stop' /** How long open requests may go on, in milliseconds. */; readonly graceMs: number };
+
+/** From a worker to the control process. */
+export type GatewayUpward =
+  | { readonly type: 'hello'; readonly pid: number }
+  /** The worker listens and serves the snapshot. */
+  | { readonly type: 'ready' }
+  | { readonly type: 'applied'; readonly sequence: number }
+  | { readonly type: 'failed'; readonly message: string };
