@@ -8,6 +8,8 @@ export interface AgentInit {
   readonly controlToken: string;
   readonly sandboxId: string;
   readonly templateId: string;
+  /** Which build of the template; shown to programs in `/.e2b`. */
+  readonly buildId?: string;
   /** Required in `X-Access-Token` on all but the health route when present; absent on sandboxes that are not secure. */
   readonly accessToken?: string;
   /** Environment of every process, under what a single request adds. Replaces the earlier set. */

@@ -1,0 +1,61 @@
+// The agent's HTTP server: which request goes where, and who may ask.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { applyCors } from './access/cors.ts';
+import { ConnectRouter } from './connect/router.ts';
+import { answerEmpty, answerError, answerJson } from './http/json-answer.ts';
+import { Initialization } from './init/init-route.ts';
+import type { Settings } from './init/settings.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { processService, type SandboxDefaults } from './process/service.ts';
+
+/** Longer than the gateway keeps an idle connection, so that it never writes to one that the agent is closing. */
+const KEEP_ALIVE_MS = 640_000;
+const UNAUTHORIZED = 'unauthorized access, please provide a valid access token or method signing if supported';
+
+/** @param root what stands before the files of the system, '/' in a sandbox */
+export function createAgentServer(root: string): Server {
+  const initialization = new Initialization(root);
+  const metrics = new Metrics();
+  const defaults = (): SandboxDefaults => {
+    const { settings } = initialization;
+    if (settings === undefined) throw new Error('a method ran before /init');
+    return { ...settings, root };
+  };
+  const rpc = new ConnectRouter([processService(defaults)]);
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = pathOf(request.url ?? '/');
+    if (applyCors(request, response)) return;
+    if (path === '/health') return answerEmpty(response);
+    if (path === '/init') return initialization.serve(request, response);
+    const { settings } = initialization;
+    if (settings === undefined) return answerError(response, 503, 'the sandbox is starting');
+    if (!mayEnter(settings, request)) return answerError(response, 401, UNAUTHORIZED);
+    if (rpc.owns(path)) return rpc.serve(path, request, response);
+    if (path === '/envs') return answerJson(response, 200, Object.fromEntries(settings.environment));
+    if (path === '/metrics') return answerJson(response, 200, metrics.read());
+    answerError(response, 404, `no route ${request.method} ${path}`);
+  }
+
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (request, response) => {
+    // A client that goes away mid-answer is no failure of the agent.
+    response.on('error', () => {});
+    serve(request, response).catch((error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+      if (!response.headersSent) answerError(response, 500, 'internal error of the agent');
+      else response.destroy();
+    });
+  });
+  // Finds clients that vanished without closing, which would hold back their command for ever.
+  server.on('connection', (socket) => socket.setKeepAlive(true, 30_000));
+  return server;
+}
+
+function mayEnter(settings: Settings, request: IncomingMessage): boolean {
+  return settings.accessToken === undefined || settings.accessToken.equals(request.headers['x-access-token']);
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}

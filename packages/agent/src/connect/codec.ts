@@ -1,0 +1,51 @@
+// How messages become bytes. Inside the agent a bytes field is a Uint8Array; each codec gives it its own form.
+import { STREAM_CONTENT_TYPE, UNARY_CONTENT_TYPE } from '@sandport/protocol/connect';
+import { ConnectError } from './connect-error.ts';
+
+export interface Codec {
+  readonly unaryType: string;
+  readonly streamType: string;
+  /** @throws ConnectError `invalid_argument` on bytes that are no message */
+  decode(bytes: Uint8Array): unknown;
+  encode(message: unknown): Buffer;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The proto3 JSON mapping: bytes are standard base64. */
+export const jsonCodec: Codec = {
+  unaryType: UNARY_CONTENT_TYPE,
+  streamType: STREAM_CONTENT_TYPE,
+  decode(bytes) {
+    // An empty body is an empty message (the clients' generated code allows it).
+    if (bytes.length === 0) return {};
+    try {
+      return JSON.parse(utf8.decode(bytes));
+    } catch (cause) {
+      throw new ConnectError('invalid_argument', 'the message is not valid JSON', { cause });
+    }
+  },
+  encode(message) {
+    return Buffer.from(JSON.stringify(message, bytesAsBase64));
+  },
+};
+
+/** Runs as a JSON.stringify replacer, which sees a Buffer only after its toJSON: the holder has the original. */
+function bytesAsBase64(this: unknown, key: string, value: unknown): unknown {
+  const original = (this as Record<string, unknown>)[key];
+  return Buffer.isBuffer(original) ? original.toString('base64') : value;
+}
+
+const codecs: readonly Codec[] = [jsonCodec];
+
+/** The codec of a request's Content-Type for this kind of method; undefined means 415. */
+export function codecFor(contentType: string | undefined, stream: boolean): Codec | undefined {
+  const semicolon = contentType?.indexOf(';') ?? -1;
+  const type = (semicolon === -1 ? contentType : contentType?.slice(0, semicolon))?.trim().toLowerCase();
+  return codecs.find((codec) => (stream ? codec.streamType : codec.unaryType) === type);
+}
+
+/** What a 415 answer names in `Accept-Post`. */
+export function acceptedTypes(stream: boolean): string {
+  return codecs.map((codec) => (stream ? codec.streamType : codec.unaryType)).join(', ');
+}

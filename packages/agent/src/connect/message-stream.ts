@@ -1,0 +1,63 @@
+// The answering side of a stream: frames out, one end-of-stream frame last, keepalives in silence.
+import type { ServerResponse } from 'node:http';
+import { CONNECT_HEADER_LENGTH, type EndOfStream, FLAG_END_STREAM, writeFrameHeader } from '@sandport/protocol/connect';
+import type { Codec } from './codec.ts';
+import type { ConnectError } from './connect-error.ts';
+
+export class MessageStream {
+  readonly #response: ServerResponse;
+  readonly #codec: Codec;
+  #keepalive: NodeJS.Timeout | undefined;
+
+  constructor(response: ServerResponse, codec: Codec) {
+    this.#response = response;
+    this.#codec = codec;
+    response.once('close', () => clearTimeout(this.#keepalive));
+  }
+
+  /** Whether what was sent so far has left for the client; false asks the sender to wait for `onDrain`. */
+  get writable(): boolean {
+    return !this.#response.writableNeedDrain;
+  }
+
+  /** Sends one message at once. After the end or a broken connection it does nothing. */
+  send(message: unknown): void {
+    if (this.#response.writableEnded || this.#response.destroyed) return;
+    this.#response.write(frame(0, this.#codec.encode(message)));
+    this.#keepalive?.refresh();
+  }
+
+  /** Ends the stream, successfully unless there is an error. */
+  end(error?: ConnectError): void {
+    if (this.#response.writableEnded || this.#response.destroyed) return;
+    clearTimeout(this.#keepalive);
+    const last: EndOfStream = error === undefined ? {} : { error: error.toBody() };
+    // The end-of-stream payload is JSON in every codec.
+    this.#response.end(frame(FLAG_END_STREAM, Buffer.from(JSON.stringify(last))));
+  }
+
+  /** Sends `message` whenever nothing else was sent for that long. */
+  keepAlive(intervalMs: number, message: unknown): void {
+    this.#keepalive = setTimeout(() => {
+      this.send(message);
+      this.#keepalive?.refresh();
+    }, intervalMs);
+  }
+
+  onDrain(callback: () => void): void {
+    this.#response.on('drain', callback);
+  }
+
+  /** Calls back once when the client is gone or has everything. */
+  onClose(callback: () => void): void {
+    if (this.#response.destroyed) callback();
+    else this.#response.once('close', callback);
+  }
+}
+
+function frame(flags: number, payload: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(CONNECT_HEADER_LENGTH + payload.length);
+  writeFrameHeader(bytes, flags, payload.length);
+  payload.copy(bytes, CONNECT_HEADER_LENGTH);
+  return bytes;
+}

@@ -1,0 +1,97 @@
+// Answers one request of the Connect protocol (connectrpc.com/docs/protocol).
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connectCodes } from '@sandport/protocol/connect';
+import { readBody, readMessages, readSingleMessage } from './body.ts';
+import { readCall } from './call.ts';
+import { acceptedTypes, type Codec, codecFor } from './codec.ts';
+import { ConnectError } from './connect-error.ts';
+import { MessageStream } from './message-stream.ts';
+import type { ClientStreamMethod, Method, ServerStreamMethod, UnaryMethod } from './method.ts';
+
+/** Runs `method` for the request. Never rejects: every failure is an answer. */
+export async function serveMethod(method: Method, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const isStream = method.kind !== 'unary';
+  if (request.method !== 'POST') {
+    response.writeHead(405, { allow: 'POST' }).end();
+    return;
+  }
+  const codec = codecFor(request.headers['content-type'], isStream);
+  if (codec === undefined) {
+    response.writeHead(415, { 'accept-post': acceptedTypes(isStream) }).end();
+    return;
+  }
+  if (method.kind === 'unary') await serveUnary(method, codec, request, response);
+  else await serveStream(method, codec, request, response);
+}
+
+/** A unary error as an answer of its own, also for paths that name no method. */
+export function answerUnaryError(response: ServerResponse, error: ConnectError, status?: number): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = JSON.stringify(error.toBody());
+  response.writeHead(status ?? connectCodes[error.code], {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+async function serveUnary(
+  method: UnaryMethod,
+  codec: Codec,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    refuseCompression(request.headers['content-encoding'], response, 'accept-encoding');
+    const call = readCall(request, response);
+    const message = codec.decode(await readBody(request));
+    const answer = codec.encode(await method.handle(message, call));
+    if (response.destroyed) return;
+    response.writeHead(200, { 'content-type': codec.unaryType, 'content-length': answer.length });
+    response.end(answer);
+  } catch (error) {
+    giveUpOnBody(request, response);
+    answerUnaryError(response, ConnectError.from(error));
+  }
+}
+
+async function serveStream(
+  method: ServerStreamMethod | ClientStreamMethod,
+  codec: Codec,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const stream = new MessageStream(response, codec);
+  try {
+    response.statusCode = 200;
+    response.setHeader('content-type', codec.streamType);
+    refuseCompression(request.headers['connect-content-encoding'], response, 'connect-accept-encoding');
+    const call = readCall(request, response);
+    if (method.kind === 'server-stream') {
+      await method.handle(await readSingleMessage(request, codec), call, stream);
+    } else {
+      stream.send(await method.handle(readMessages(request, codec), call));
+      stream.end();
+    }
+  } catch (error) {
+    giveUpOnBody(request, response);
+    stream.end(ConnectError.from(error));
+  }
+}
+
+function refuseCompression(
+  encoding: string | string[] | undefined,
+  response: ServerResponse,
+  acceptHeader: string,
+): void {
+  if (encoding === undefined || encoding === 'identity' || encoding === '') return;
+  response.setHeader(acceptHeader, 'identity');
+  throw new ConnectError('unimplemented', `compression '${encoding}' is not supported; send identity`);
+}
+
+/** What is left of a refused body is not read: the connection ends with the answer instead. */
+function giveUpOnBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete || response.headersSent) return;
+  response.setHeader('connection', 'close');
+  response.once('finish', () => request.destroy());
+}

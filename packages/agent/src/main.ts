@@ -1,0 +1,26 @@
+// The agent: the first program of every sandbox. Serves commands to whoever holds the sandbox's token.
+import type { Server } from 'node:http';
+import { createAgentServer } from './agent-server.ts';
+import { type AgentOptions, readOptions } from './options.ts';
+
+const options = readOptions(process.argv.slice(2));
+// Its end would end the sandbox with everything that runs in it; one request's failure is not worth that.
+process.on('uncaughtException', (error) => process.stderr.write(`${error.stack}\n`));
+// As the first process of a PID namespace it gets no default action for signals (pid_namespaces(7)).
+process.once('SIGTERM', () => process.exit(143));
+listen(createAgentServer(options.root), options);
+
+function listen(server: Server, { port, host }: Pick<AgentOptions, 'port' | 'host'>): void {
+  server.once('listening', () => {
+    const address = server.address();
+    if (address !== null && typeof address !== 'string') process.stdout.write(`listening on port ${address.port}\n`);
+  });
+  server.once('error', (error: NodeJS.ErrnoException) => {
+    // A kernel without IPv6 refuses `::`, which otherwise takes IPv4 as well.
+    const noIPv6 = error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL';
+    if (host === undefined && noIPv6) return listen(server, { port, host: '0.0.0.0' });
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  });
+  server.listen(port, host ?? '::');
+}
