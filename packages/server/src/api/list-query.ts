@@ -1,0 +1,100 @@
+// The query of the sandbox list: filters, order and pages. The token is opaque to clients.
+import { SandportError } from '@sandport/protocol/errors';
+import type { RunningSandbox } from '../sandboxes/sandbox-record.ts';
+
+const MAX_LIMIT = 100;
+
+export interface ListQuery {
+  readonly metadata?: string;
+  readonly state?: string;
+  readonly limit?: string;
+  readonly nextToken?: string;
+  readonly order?: string;
+  readonly template?: string;
+  readonly startedAfter?: string;
+}
+
+export interface Page {
+  readonly items: readonly RunningSandbox[];
+  /** Absent on the last page. */
+  readonly nextToken?: string;
+}
+
+/** Throws `validation_failed` or `bad_request`. */
+export function listPage(all: readonly RunningSandbox[], query: ListQuery): Page {
+  const ascending = readOrder(query.order) === 'asc';
+  const limit = readLimit(query.limit);
+  const wanted = readMetadata(query.metadata);
+  const after = readTime(query.startedAfter);
+  const cursor = query.nextToken === undefined ? undefined : readToken(query.nextToken);
+  if (query.template?.includes(':')) throw invalid('template', 'a template ID or alias without a tag');
+  if (!readStates(query.state).includes('running')) return { items: [] };
+  const direction = ascending ? 1 : -1;
+  const sorted = all
+    .filter(
+      ({ spec, startedAt }) =>
+        wanted.every(([key, value]) => spec.metadata[key] === value) &&
+        (after === undefined || startedAt >= after) &&
+        (query.template === undefined || query.template === spec.templateId || query.template === spec.alias),
+    )
+    .sort((a, b) => direction * compare(a, b))
+    .filter((record) => cursor === undefined || direction * compare(record, cursor) > 0);
+  const items = sorted.slice(0, limit);
+  const last = items.at(-1);
+  return sorted.length > limit && last !== undefined ? { items, nextToken: writeToken(last) } : { items };
+}
+
+interface Position {
+  readonly startedAt: number;
+  readonly id: string;
+}
+
+function compare(a: Position, b: Position): number {
+  return a.startedAt - b.startedAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+function writeToken({ startedAt, id }: Position): string {
+  return Buffer.from(`${startedAt}__${id}`).toString('base64url');
+}
+
+function readToken(token: string): Position {
+  const match = /^(\d{1,16})__([a-z0-9]{1,57})$/.exec(Buffer.from(token, 'base64url').toString('latin1'));
+  if (match === null) throw new SandportError('bad_request', 'Invalid next token');
+  return { startedAt: Number(match[1]), id: match[2]! };
+}
+
+/** The value is a query string of its own, encoded once more by the outer one. */
+function readMetadata(text: string | undefined): [string, string][] {
+  return text === undefined ? [] : [...new URLSearchParams(text)];
+}
+
+function readStates(text: string | undefined): string[] {
+  const states = text === undefined || text === '' ? ['running', 'paused'] : text.split(',');
+  const odd = states.find((state) => state !== 'running' && state !== 'paused');
+  if (odd !== undefined) throw invalid('state', `"running" or "paused", not "${odd.slice(0, 50)}"`);
+  return states;
+}
+
+function readLimit(text: string | undefined): number {
+  if (text === undefined) return MAX_LIMIT;
+  const limit = Number(text);
+  if (!/^\d{1,5}$/.test(text) || limit < 1 || limit > MAX_LIMIT)
+    throw invalid('limit', `a number from 1 to ${MAX_LIMIT}`);
+  return limit;
+}
+
+function readOrder(text: string | undefined): 'asc' | 'desc' {
+  if (text !== undefined && text !== 'asc' && text !== 'desc') throw invalid('order', '"asc" or "desc"');
+  return text ?? 'desc';
+}
+
+function readTime(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw invalid('startedAfter', 'an RFC 3339 time');
+  return time;
+}
+
+function invalid(field: string, expected: string): SandportError {
+  return new SandportError('validation_failed', `validation error: querystring/${field} must be ${expected}`);
+}

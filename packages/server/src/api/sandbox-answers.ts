@@ -1,0 +1,64 @@
+// How a record looks on the wire.
+import { AGENT_PROTOCOL_VERSION } from '@sandport/protocol/agent-port';
+import {
+  CLIENT_ID,
+  type ListedSandbox,
+  type NetworkOptions,
+  type Sandbox,
+  type SandboxDetail,
+} from '@sandport/protocol/api';
+import type { NetworkSpec, RunningSandbox } from '../sandboxes/sandbox-record.ts';
+import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
+
+/** Answer of create and connect: the only ones with the tokens, next to the detail's agent token. */
+export function sandboxAnswer(record: RunningSandbox, tokens: SandboxTokens): Sandbox {
+  return {
+    templateID: record.spec.templateId,
+    alias: record.spec.alias,
+    sandboxID: record.id,
+    clientID: CLIENT_ID,
+    envdVersion: AGENT_PROTOCOL_VERSION,
+    ...(record.spec.secure && { envdAccessToken: tokens.agentAccess(record.id) }),
+    ...(!record.spec.network.allowPublicTraffic && { trafficAccessToken: tokens.trafficAccess(record.id) }),
+    // The clients then build host names from the domain that they were given.
+    domain: null,
+  };
+}
+
+export function listedAnswer(record: RunningSandbox): ListedSandbox {
+  return {
+    templateID: record.spec.templateId,
+    alias: record.spec.alias,
+    sandboxID: record.id,
+    clientID: CLIENT_ID,
+    startedAt: new Date(record.startedAt).toISOString(),
+    endAt: new Date(record.endAt).toISOString(),
+    cpuCount: record.spec.limits.cpuCount,
+    memoryMB: record.spec.limits.memoryMB,
+    diskSizeMB: record.spec.limits.diskSizeMB,
+    metadata: { ...record.spec.metadata },
+    state: 'running',
+    envdVersion: AGENT_PROTOCOL_VERSION,
+  };
+}
+
+export function detailAnswer(record: RunningSandbox, tokens: SandboxTokens): SandboxDetail {
+  const { network, secure } = record.spec;
+  return {
+    ...listedAnswer(record),
+    ...(secure && { envdAccessToken: tokens.agentAccess(record.id) }),
+    ...(network.allowInternetAccess !== undefined && { allowInternetAccess: network.allowInternetAccess }),
+    domain: null,
+    network: networkAnswer(network),
+    lifecycle: { autoResume: false, onTimeout: 'kill' },
+  };
+}
+
+function networkAnswer(network: NetworkSpec): NetworkOptions {
+  return {
+    allowPublicTraffic: network.allowPublicTraffic,
+    ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+    ...(network.allowOut.length > 0 && { allowOut: [...network.allowOut] }),
+    ...(network.denyOut.length > 0 && { denyOut: [...network.denyOut] }),
+  };
+}

@@ -1,0 +1,111 @@
+// Create, read, list and kill sandboxes.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { CreateSandboxBody, ListedSandbox, Sandbox, SandboxDetail } from '@sandport/protocol/api';
+import { SandportError } from '@sandport/protocol/errors';
+import { Type } from 'typebox';
+import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
+import type { CreateRequest, Sandboxes } from '../sandboxes/sandboxes.ts';
+import { listPage } from './list-query.ts';
+import { detailAnswer, listedAnswer, sandboxAnswer } from './sandbox-answers.ts';
+import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
+
+export interface SandboxRoutesOptions {
+  readonly sandboxes: Sandboxes;
+  readonly tokens: SandboxTokens;
+}
+
+/** What a creation without `timeout` gets, in seconds. The clients always send theirs. */
+const DEFAULT_TIMEOUT_SECONDS = 15;
+
+const text = Type.Optional(Type.String({ maxLength: 8192 }));
+const ListQuerystring = Type.Object({
+  metadata: text,
+  state: text,
+  limit: text,
+  nextToken: text,
+  order: text,
+  template: text,
+  startedAfter: text,
+});
+
+export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = async (app, { sandboxes, tokens }) => {
+  app.post(
+    '/sandboxes',
+    { schema: { summary: 'Create a sandbox', body: CreateSandboxBody, response: { 201: Sandbox } } },
+    async (request, reply) => {
+      const record = await sandboxes.create(createRequest(request.body));
+      return reply.status(201).send(sandboxAnswer(record, tokens));
+    },
+  );
+
+  app.get(
+    '/v2/sandboxes',
+    {
+      schema: {
+        summary: 'List sandboxes, page by page',
+        querystring: ListQuerystring,
+        response: { 200: Type.Array(ListedSandbox) },
+      },
+    },
+    async (request, reply) => {
+      const { items, nextToken } = listPage(sandboxes.list(), request.query);
+      if (nextToken !== undefined) reply.header('X-Next-Token', nextToken);
+      reply.header('X-Total-Running', sandboxes.list().length);
+      return items.map(listedAnswer);
+    },
+  );
+
+  app.get(
+    '/sandboxes',
+    {
+      schema: {
+        summary: 'List all running sandboxes',
+        querystring: ListQuerystring,
+        response: { 200: Type.Array(ListedSandbox) },
+      },
+    },
+    async (request) => {
+      const { metadata } = request.query;
+      return listPage(sandboxes.list(), metadata === undefined ? {} : { metadata }).items.map(listedAnswer);
+    },
+  );
+
+  app.get(
+    '/sandboxes/:sandboxID',
+    { schema: { summary: 'One sandbox', params: SandboxIdParameter, response: { 200: SandboxDetail } } },
+    async (request) => detailAnswer(sandboxes.get(readSandboxId(request.params.sandboxID)), tokens),
+  );
+
+  app.delete(
+    '/sandboxes/:sandboxID',
+    { schema: { summary: 'Kill a sandbox', params: SandboxIdParameter } },
+    async (request, reply) => {
+      await sandboxes.kill(readSandboxId(request.params.sandboxID));
+      return reply.status(204).send();
+    },
+  );
+};
+
+function createRequest(body: CreateSandboxBody): CreateRequest {
+  if (body.autoPause || body.autoResume?.enabled) {
+    throw new SandportError(
+      'not_supported',
+      'this server does not pause sandboxes: leave autoPause and autoResume out',
+    );
+  }
+  const network = body.network ?? {};
+  return {
+    template: body.templateID,
+    timeoutSeconds: body.timeout ?? DEFAULT_TIMEOUT_SECONDS,
+    secure: body.secure ?? false,
+    metadata: body.metadata ?? {},
+    envVars: body.envVars ?? {},
+    network: {
+      allowPublicTraffic: network.allowPublicTraffic ?? true,
+      ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+      ...(body.allow_internet_access !== undefined && { allowInternetAccess: body.allow_internet_access }),
+      allowOut: network.allowOut ?? [],
+      denyOut: network.denyOut ?? [],
+    },
+  };
+}

@@ -1,0 +1,68 @@
+// The REST API: a Fastify server on a Unix socket behind the gateway. See wire facts in the doc comments of the routes.
+import cors from '@fastify/cors';
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { requireApiKey } from './authentication.ts';
+import { answerErrors } from './error-answers.ts';
+import { networkRoutes } from './network-routes.ts';
+import { type SandboxRoutesOptions, sandboxRoutes } from './sandbox-routes.ts';
+import { timeoutRoutes } from './timeout-routes.ts';
+
+const BODY_LIMIT = 1024 * 1024;
+/** Longer than any client keeps an idle connection, so that the gateway never reuses one that is being closed. */
+const KEEP_ALIVE_MS = 640_000;
+
+export interface ApiOptions extends SandboxRoutesOptions {
+  /** The ID of a key, or undefined when it is not valid. */
+  readonly identifyKey: (key: string) => string | undefined;
+  readonly logger: FastifyBaseLogger;
+}
+
+export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: options.logger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 256 },
+    // A number where a string belongs is an error of the caller, not something to turn into a string.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  await app.register(swagger, {
+    openapi: { info: { title: 'Sandport API', version: '0.1.0' } },
+  });
+  await app.register(cors, {
+    origin: '*',
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['X-Next-Token', 'X-Total-Running', 'Retry-After'],
+    maxAge: 7200,
+  });
+  answerErrors(app);
+  acceptEmptyJson(app);
+
+  // Health first and outside of the scope that asks for a key.
+  app.get('/health', { schema: { summary: 'Whether the API answers' } }, (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send('Health check successful'),
+  );
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', requireApiKey(options.identifyKey));
+    await scope.register(sandboxRoutes, options);
+    await scope.register(timeoutRoutes, options);
+    await scope.register(networkRoutes, options);
+  });
+  return app;
+}
+
+/** Clients send the JSON content type with requests that have no body. */
+function acceptEmptyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else parse(request, body as string, done);
+  });
+}

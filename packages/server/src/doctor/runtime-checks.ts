@@ -1,0 +1,60 @@
+// The programs that are run: the OCI runtime and what prepares its surroundings.
+import { runCommand } from '../host/run-command.ts';
+import { type Check, Complaint } from './check.ts';
+
+/** The first release known to work with the systrap platform here, as its date. */
+const OLDEST_RUNSC = 20_240_729;
+
+const programs = {
+  ip: 'iproute2',
+  nft: 'nftables',
+  mount: 'mount',
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  sysctl: 'procps',
+  'mkfs.ext4': 'e2fsprogs',
+} as const;
+
+export const runtimeChecks: readonly Check[] = [
+  {
+    name: 'runtime',
+    async run({ runtime }) {
+      const text = await runCommand(runtime, ['--version']).catch(() => {
+        throw new Complaint(`${runtime} is not installed or does not run`, 'npm run setup');
+      });
+      const first = text.split('\n', 1)[0]!.trim();
+      const date = Number(/(\d{8})/.exec(first)?.[1]);
+      if (runtime === 'runsc' && Number.isFinite(date) && date < OLDEST_RUNSC) {
+        throw new Complaint(`${first} is too old: ${OLDEST_RUNSC} or later is needed`, 'npm run setup');
+      }
+      return first;
+    },
+  },
+  {
+    name: 'systrap',
+    async run({ runtime }) {
+      if (runtime !== 'runsc') return 'not needed by runc';
+      const args = ['--platform=systrap', '--network=none', '--ignore-cgroups', '--rootless=false', 'do', '/bin/true'];
+      await runCommand('runsc', args, { timeoutMs: 20_000 }).catch((error: Error) => {
+        throw new Complaint(`gVisor does not run here: ${error.message}`, 'use --runtime runc, or another kernel');
+      });
+      return 'gVisor runs a program';
+    },
+  },
+  {
+    name: 'programs',
+    async run() {
+      const missing: [string, string][] = [];
+      for (const [program, debianPackage] of Object.entries(programs)) {
+        const found = await runCommand('sh', ['-c', 'command -v "$1"', 'sh', program]).catch(() => undefined);
+        if (found === undefined) missing.push([program, debianPackage]);
+      }
+      if (missing.length === 0) return Object.keys(programs).join(', ');
+      const packages = new Set(missing.map(([, debianPackage]) => debianPackage));
+      throw new Complaint(
+        `not found: ${missing.map(([program]) => program).join(', ')}`,
+        `apt-get install ${[...packages].join(' ')}`,
+      );
+    },
+  },
+];

@@ -1,0 +1,87 @@
+// The disk of a sandbox: a file system of its own in a sparse file, so that its size is a limit and its end is an unlink.
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../run-command.ts';
+
+export interface SandboxDisk {
+  readonly name: string;
+  /** Where it is mounted. */
+  readonly directory: string;
+}
+
+export class DiskStore {
+  readonly #root: string;
+  #next = 0;
+
+  /** @param root directory on a file system with room for all disks */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Makes and mounts an empty disk of `sizeMB` mebibytes. */
+  async create(sizeMB: number): Promise<SandboxDisk> {
+    const template = await this.#template(sizeMB);
+    const name = `disk-${Date.now().toString(36)}-${(this.#next++).toString(36)}`;
+    const place = join(this.#root, name);
+    const directory = join(place, 'mount');
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    try {
+      await runCommand('cp', ['--sparse=always', '--reflink=auto', template, join(place, 'image')]);
+      await runCommand('mount', [
+        '-t',
+        'ext4',
+        '-o',
+        'loop,discard,noatime,nosuid,nodev',
+        join(place, 'image'),
+        directory,
+      ]);
+    } catch (error) {
+      await rm(place, { recursive: true, force: true });
+      throw error;
+    }
+    return { name, directory };
+  }
+
+  /** Unmounts and removes a disk. No error when it is gone. */
+  async remove(name: string): Promise<void> {
+    const place = join(this.#root, name);
+    const directory = join(place, 'mount');
+    if (await isMounted(directory)) await runCommand('umount', ['--lazy', directory]);
+    await rm(place, { recursive: true, force: true });
+  }
+
+  /** Names of the disks there are, mounted or not. */
+  async list(): Promise<string[]> {
+    const names = await readdir(this.#root).catch(() => []);
+    return names.filter((name) => name.startsWith('disk-'));
+  }
+
+  directoryOf(name: string): string {
+    return join(this.#root, name, 'mount');
+  }
+
+  /** An empty file system made once for each size and copied from then on: only what mkfs wrote is copied. */
+  async #template(sizeMB: number): Promise<string> {
+    const path = join(this.#root, `template-${sizeMB}.ext4`);
+    if (existsSync(path)) return path;
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    const temporary = `${path}.${process.pid}.${this.#next++}`;
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.truncate(sizeMB * 1024 * 1024);
+    } finally {
+      await file.close();
+    }
+    // No journal: a sandbox's disk does not outlive a crash of the machine. No reserved blocks: nothing here is root's.
+    const features = ['-O', '^has_journal', '-m', '0', '-E', 'lazy_itable_init=1,nodiscard', '-i', '65536'];
+    await runCommand('mkfs.ext4', ['-q', '-F', ...features, temporary], { timeoutMs: 120_000 });
+    await rename(temporary, path);
+    return path;
+  }
+}
+
+async function isMounted(directory: string): Promise<boolean> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  return table.includes(` ${directory.replaceAll(' ', '\\040')} `);
+}

@@ -1,0 +1,100 @@
+// What runsc and runc have in common: the command line of an OCI runtime (run, kill, delete, list).
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CommandError, type CommandOptions, runCommand } from '../run-command.ts';
+import type { ContainerState } from './runtime.ts';
+
+/** A hung runtime must not hold a sandbox's end for ever. */
+const SHORT_MS = 20_000;
+const RUN_MS = 60_000;
+
+interface ListedContainer {
+  readonly id: string;
+  readonly pid: number;
+  readonly status: string;
+}
+
+export class OciCommands {
+  readonly #binary: string;
+  readonly #globalFlags: readonly string[];
+  readonly #stateDirectory: string;
+  /** Put before the command that creates a container, such as a program that prepares its mount namespace. */
+  readonly #launcher: readonly string[];
+
+  constructor(options: {
+    binary: string;
+    globalFlags: readonly string[];
+    /** The runtime's own state directory, one for each instance of Sandport. */
+    stateDirectory: string;
+    launcher?: readonly string[];
+  }) {
+    this.#binary = options.binary;
+    this.#globalFlags = options.globalFlags;
+    this.#stateDirectory = options.stateDirectory;
+    this.#launcher = options.launcher ?? [];
+  }
+
+  async run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<void> {
+    await mkdir(this.#stateDirectory, { recursive: true, mode: 0o700 });
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+    // The runtime's children outlive it and hold its outputs open, so these are a file and not a pipe.
+    const log = await open(join(bundle, 'runtime.log'), 'w+', 0o600);
+    try {
+      const [file, ...args] = [
+        ...this.#launcher,
+        this.#binary,
+        ...this.#arguments(flags),
+        'run',
+        '--detach',
+        '--bundle',
+        bundle,
+        id,
+      ];
+      await runCommand(file!, args, { timeoutMs: RUN_MS, outputFd: log.fd });
+    } catch (error) {
+      const { buffer, bytesRead } = await log.read(Buffer.alloc(4096), 0, 4096, 0);
+      throw new CommandError(
+        `${this.#binary} run failed: ${buffer.toString('utf8', 0, bytesRead).trim() || String(error)}`,
+        error instanceof CommandError ? error.exitCode : null,
+        { cause: error },
+      );
+    } finally {
+      await log.close();
+    }
+  }
+
+  async list(): Promise<ContainerState[]> {
+    await mkdir(this.#stateDirectory, { recursive: true, mode: 0o700 });
+    const text = await this.#command(['list', '--format', 'json']);
+    const containers = (JSON.parse(text || 'null') ?? []) as ListedContainer[];
+    return containers.map(({ id, pid, status }) => ({ id, pid, running: status === 'running' }));
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#command(['delete', '--force', id]).catch(ignoreMissing);
+  }
+
+  async kill(id: string): Promise<void> {
+    await this.#command(['kill', id, 'KILL']).catch(ignoreMissing);
+  }
+
+  /** Removes the whole state directory; only when it holds nothing. */
+  async dispose(): Promise<void> {
+    await rm(this.#stateDirectory, { recursive: true, force: true });
+  }
+
+  #command(args: readonly string[], options?: CommandOptions): Promise<string> {
+    return runCommand(this.#binary, [...this.#arguments([]), ...args], { timeoutMs: SHORT_MS, ...options });
+  }
+
+  #arguments(extra: readonly string[]): string[] {
+    return ['--root', this.#stateDirectory, ...this.#globalFlags, ...extra];
+  }
+}
+
+/** Ending what has already ended is no failure; the words are the runtimes' own. */
+function ignoreMissing(error: unknown): void {
+  if (error instanceof CommandError && /does not exist|not running|already|no such|not found/i.test(error.message))
+    return;
+  throw error;
+}

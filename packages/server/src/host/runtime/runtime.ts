@@ -1,0 +1,56 @@
+// The seam under which an OCI runtime sits. The rest of the host knows no other word of it.
+
+export type RuntimeName = 'runsc' | 'runc';
+
+/** What a runtime needs to start one sandbox. */
+export interface ContainerSpec {
+  readonly id: string;
+  /** Directory of this container's bundle; the runtime writes into it. */
+  readonly bundle: string;
+  /** Path of the network namespace to join. */
+  readonly networkNamespace: string;
+  /** The template's file systems, read-only and shared. */
+  readonly image: ImageDirectories;
+  /** A mounted file system of the size of the sandbox's disk, for everything the sandbox changes. */
+  readonly writable: string;
+  /** Directory of the agent, mounted read-only at `/.sandport`. */
+  readonly agentDirectory: string;
+  readonly hostname: string;
+  readonly limits: ResourceLimits;
+}
+
+export interface ImageDirectories {
+  /** Owned by the real ids, for runtimes with a kernel of their own. */
+  readonly rootfs: string;
+  /** The same with every id shifted, for runtimes that put the sandbox into a user namespace. */
+  readonly rootfsShifted: string;
+}
+
+export interface ResourceLimits {
+  /** Mebibytes. */
+  readonly memoryMB: number;
+  readonly cpuCount: number;
+  /** Mebibytes; the size of `writable`, enforced by its file system. */
+  readonly diskSizeMB: number;
+  /** Tasks, the runtime's own threads included. */
+  readonly processes: number;
+}
+
+export interface Runtime {
+  readonly name: RuntimeName;
+  /** Starts the agent as the container's first process and returns when it has been started. */
+  run(spec: ContainerSpec): Promise<void>;
+  /** Ends every process of it at once; no error when there is none. */
+  kill(id: string): Promise<void>;
+  /** Removes what the runtime keeps of it: state, cgroup, mounts. No error when there is nothing. */
+  remove(id: string, bundle: string): Promise<void>;
+  /** What this instance has, running or not. */
+  list(): Promise<readonly ContainerState[]>;
+}
+
+export interface ContainerState {
+  readonly id: string;
+  /** Process whose end is the container's end; 0 when it has ended. */
+  readonly pid: number;
+  readonly running: boolean;
+}

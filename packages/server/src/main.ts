@@ -1,0 +1,149 @@
+// The composition root: the one place where the parts of the server are put together, and taken apart again.
+import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { createApi } from './api/server.ts';
+import { type ConnectionFile, publicDomain } from './connection-file.ts';
+import { openDataDirectory } from './data-directory.ts';
+import { machineNameservers, Resolver } from './dns/resolver.ts';
+import { checkMachine } from './doctor/doctor.ts';
+import { readIfThere, writeFileAtomically } from './files.ts';
+import { GatewaySupervisor } from './gateway-supervisor/gateway-supervisor.ts';
+import { Host } from './host/host.ts';
+import { readInstallation } from './host/image/installation.ts';
+import { NEIGHBOUR_ADDRESS } from './host/network/slot.ts';
+import { openLogger } from './logger.ts';
+import { SandboxTokens } from './sandboxes/sandbox-tokens.ts';
+import { Sandboxes } from './sandboxes/sandboxes.ts';
+import { readSettings, type ServerOptions, type Settings } from './settings.ts';
+import { ApiKeys } from './store/api-keys.ts';
+import { openDatabase } from './store/database.ts';
+import { SandboxRecords } from './store/sandbox-records.ts';
+import { openOwnAuthority } from './tls/certificate-source.ts';
+
+export interface RunningServer {
+  readonly settings: Settings;
+  readonly connection: ConnectionFile;
+  /** Stops everything that was started. Sandboxes, and the gateways that lead to them, go on only with `keep`. */
+  close(options: { keep: boolean }): Promise<void>;
+}
+
+const READY_AHEAD = 4;
+const RENEWAL_CHECK_MS = 12 * 3_600_000;
+const STOP_GRACE_MS = 5000;
+
+/**
+ * Starts a server and returns when it answers.
+ *
+ * @throws SandportError `validation_failed` for an option, `machine_not_ready` with what is missing and how to mend it
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const settings = readSettings(options);
+  await checkMachine(settings);
+  // Everything that is opened is put here, and closed in the reverse order, also when a later step fails.
+  await using opened = new AsyncDisposableStack();
+  let keep = false;
+
+  const data = await openDataDirectory(settings.data);
+  const { logger, close: closeLogger } = openLogger(data.file('logs/server.log'));
+  opened.defer(closeLogger);
+  const database = openDatabase(data.file('sandport.db'));
+  opened.defer(() => database.close());
+  const installation = await readInstallation();
+  const domain = publicDomain(settings);
+  const tokens = new SandboxTokens(data.seed);
+  const log = { event: (name: string, fields: object) => logger.info(fields, name) };
+
+  const resolver = new Resolver({
+    upstreams: await machineNameservers(),
+    mayResolve: (address) => sandboxes.mayResolve(address),
+  });
+  const dnsPort = await resolver.listen();
+  opened.defer(() => resolver.close());
+
+  const host = await Host.open({
+    instance: data.instance,
+    dataDirectory: data.path,
+    runtime: settings.runtime,
+    agentDirectory: installation.agentDirectory,
+    limits: settings.limits,
+    ready: READY_AHEAD,
+    dnsPort,
+    onBackgroundError: (event, error) => logger.error({ error }, event),
+  });
+  let sandboxesLeft = true;
+  opened.defer(() => host.close({ sandboxesLeft }));
+
+  const certificates = await openOwnAuthority(data.file('tls'), settings.domain);
+  const apiSocket = data.file('api.sock');
+  const gateways = new GatewaySupervisor({
+    socketPath: data.file('gateway.sock'),
+    settings: { domain: settings.domain, listen: settings.listen },
+    tls: certificates.current(),
+    services: [{ label: 'api', socketPath: apiSocket }],
+    workers: settings.gateways,
+    log: logger,
+  });
+  opened.defer(() => gateways.stop({ graceMs: STOP_GRACE_MS, keepWorkers: keep && sandboxesLeft }));
+  const renewal = setInterval(() => {
+    certificates
+      .renew()
+      .then((renewed) => renewed && gateways.setTls(certificates.current()))
+      .catch((error: unknown) => logger.error({ error }, 'certificate not renewed'));
+  }, RENEWAL_CHECK_MS);
+  opened.defer(() => clearInterval(renewal));
+
+  const sandboxes: Sandboxes = new Sandboxes({
+    store: new SandboxRecords(database),
+    host,
+    routes: gateways,
+    tokens,
+    templates: [installation.base],
+    limits: settings.limits,
+    domain,
+    nameservers: [NEIGHBOUR_ADDRESS],
+    maxSandboxes: settings.maxSandboxes,
+    concurrentStarts: availableParallelism() * 2,
+    log,
+  });
+  opened.defer(async () => {
+    ({ sandboxesLeft } = await sandboxes.close({ keep }));
+  });
+  await sandboxes.open();
+
+  const apiKeys = new ApiKeys(database);
+  const api = await createApi({ sandboxes, tokens, identifyKey: (key) => apiKeys.identify(key), logger });
+  opened.defer(() => api.close());
+  await rm(apiSocket, { force: true });
+  await api.listen({ path: apiSocket });
+  await gateways.start();
+
+  const connection: ConnectionFile = {
+    domain,
+    apiKey: await machineApiKey(apiKeys, data.file('connection.json')),
+    apiUrl: `https://api.${domain}`,
+    scheme: 'https',
+    caPath: certificates.authorityPath,
+    systemCaBundlePath: certificates.bundlePath,
+  };
+  await writeFileAtomically(data.file('connection.json'), JSON.stringify(connection, null, 2), 0o600);
+  logger.info({ domain, runtime: settings.runtime, listen: settings.listen }, 'server started');
+
+  const stack = opened.move();
+  let closing: Promise<void> | undefined;
+  return {
+    settings,
+    connection,
+    close(closeOptions) {
+      keep = closeOptions.keep;
+      closing ??= stack.disposeAsync();
+      return closing;
+    },
+  };
+}
+
+/** The key that programs on this machine use: the one of the last start while it is valid, else a new one. */
+async function machineApiKey(apiKeys: ApiKeys, connectionPath: string): Promise<string> {
+  const before = await readIfThere(connectionPath);
+  const key = before === undefined ? undefined : (JSON.parse(before) as Partial<ConnectionFile>).apiKey;
+  return key !== undefined && apiKeys.identify(key) !== undefined ? key : apiKeys.create('this machine');
+}

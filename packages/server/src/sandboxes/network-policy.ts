@@ -1,0 +1,99 @@
+// Reads the network options of a creation or update: the one place where addresses from a client become rules.
+import { BlockList, isIP, isIPv4 } from 'node:net';
+import { SandportError } from '@sandport/protocol/errors';
+import type { EgressPolicy } from '../host/network/firewall.ts';
+import type { NetworkSpec } from './sandbox-record.ts';
+
+const EVERYTHING = '0.0.0.0/0';
+
+export interface EgressRequest {
+  readonly allowInternetAccess?: boolean | undefined;
+  readonly allowOut?: readonly string[] | undefined;
+  readonly denyOut?: readonly string[] | undefined;
+}
+
+/** Throws `invalid_network_rule` with the words that the official clients show. */
+export function validateEgress(request: EgressRequest): void {
+  for (const entry of request.denyOut ?? []) {
+    if (parseRange(entry) === undefined) throw invalidRule(`invalid denied CIDR ${entry}`);
+  }
+  for (const entry of request.allowOut ?? []) {
+    const address = entry.split('/')[0]!;
+    if (isIP(address) !== 0) {
+      if (parseRange(entry) === undefined) throw invalidRule(`invalid allowed address ${entry}`);
+      continue;
+    }
+    if (!(request.denyOut ?? []).includes(EVERYTHING)) {
+      throw invalidRule(
+        "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out to block all other traffic.",
+      );
+    }
+    throw new SandportError(
+      'not_supported',
+      `domain "${entry}" in allowOut: this server takes addresses and CIDR ranges only`,
+    );
+  }
+}
+
+/** The rules for the machine's packet filter. IPv6 entries need none: a sandbox has no IPv6 way out. */
+export function egressPolicy(network: NetworkSpec): EgressPolicy {
+  const deny = network.allowInternetAccess === false ? [EVERYTHING] : network.denyOut;
+  return { allow: disjointRanges(network.allowOut), deny: disjointRanges(deny) };
+}
+
+/** Throws `validation_failed` unless `mask`, with `${PORT}` replaced, is a host name with or without a port. */
+export function validateMask(mask: string): void {
+  const example = mask.replaceAll('${PORT}', '3000');
+  const valid = /^(?!-)[a-z0-9_.-]{1,253}(?<!-)(?::[0-9]{1,5})?$/i.test(example) && URL.canParse(`http://${example}/`);
+  if (!valid) {
+    throw new SandportError(
+      'validation_failed',
+      `validation error: maskRequestHost "${mask}" is not a host name such as localhost:\${PORT}`,
+    );
+  }
+}
+
+interface Range {
+  readonly address: string;
+  readonly prefix: number;
+}
+
+function parseRange(entry: string): Range | undefined {
+  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry);
+  const address = match?.[1];
+  if (address === undefined) return undefined;
+  const family = isIP(address);
+  if (family === 0) return undefined;
+  const longest = family === 4 ? 32 : 128;
+  const prefix = match?.[2] === undefined ? longest : Number(match[2]);
+  if (prefix > longest) return undefined;
+  const unspecified = family === 4 ? address === '0.0.0.0' : /^[0:]+$/.test(address);
+  return unspecified && entry !== EVERYTHING ? undefined : { address, prefix };
+}
+
+/** Drops ranges that lie within others: the packet filter's sets hold no overlapping elements. */
+function disjointRanges(entries: readonly string[]): string[] {
+  const ranges = entries
+    .filter((entry) => isIPv4(entry.split('/')[0]!))
+    .map((entry) => parseRange(entry)!)
+    .sort((a, b) => a.prefix - b.prefix);
+  const covered = new BlockList();
+  const kept: string[] = [];
+  for (const { address, prefix } of ranges) {
+    if (covered.check(address)) continue;
+    covered.addSubnet(address, prefix);
+    kept.push(`${networkAddress(address, prefix)}/${prefix}`);
+  }
+  return kept;
+}
+
+function networkAddress(address: string, prefix: number): string {
+  const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const size = 2 ** (32 - prefix);
+  const start = Math.floor(number / size) * size;
+  return [24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join('.');
+}
+
+function invalidRule(message: string): SandportError {
+  return new SandportError('invalid_network_rule', message);
+}

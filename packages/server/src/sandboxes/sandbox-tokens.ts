@@ -1,0 +1,34 @@
+// Tokens of a sandbox, derived from one secret of the machine: nothing to store, the same after a restart.
+import { createHash, createHmac } from 'node:crypto';
+
+export class SandboxTokens {
+  readonly #seed: Uint8Array;
+
+  /** @param seed at least 32 random bytes */
+  constructor(seed: Uint8Array) {
+    this.#seed = seed;
+  }
+
+  /** What the agent asks for in `X-Access-Token` (`envdAccessToken` on the wire). */
+  agentAccess(sandboxId: string): string {
+    return this.#derive(`sandbox-agent-${sandboxId}`);
+  }
+
+  /** What a private public URL asks for (`trafficAccessToken` on the wire). */
+  trafficAccess(sandboxId: string): string {
+    return this.#derive(`sandbox-traffic-${sandboxId}`);
+  }
+
+  /** With which the host initialises the agent; never leaves the machine. */
+  agentControl(sandboxId: string): string {
+    return this.#derive(`sandbox-control-${sandboxId}`);
+  }
+
+  #derive(purpose: string): string {
+    return createHmac('sha256', this.#seed).update(purpose).digest('hex');
+  }
+}
+
+export function sha256Hex(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

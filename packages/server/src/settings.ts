@@ -1,0 +1,105 @@
+// What can be set when Sandport starts, with the defaults, validated once.
+import { isIP } from 'node:net';
+import { availableParallelism, networkInterfaces } from 'node:os';
+import { join, resolve } from 'node:path';
+import { SandportError } from '@sandport/protocol/errors';
+import type { ListenAddress } from '@sandport/protocol/routes';
+import { sandportHome } from './host/image/installation.ts';
+import type { ResourceLimits, RuntimeName } from './host/runtime/runtime.ts';
+
+export interface ServerOptions {
+  /** Directory of everything that has to survive. Default: `default` under `/var/lib/sandport`. */
+  readonly data?: string | undefined;
+  /** `HOST:PORT` addresses of the gateway; HTTPS and HTTP on the same port. */
+  readonly listen?: readonly string[] | undefined;
+  /** Domain of the public URLs. Default `sandport.localhost`. */
+  readonly domain?: string | undefined;
+  /** Default `runsc`. */
+  readonly runtime?: string | undefined;
+  /** Gateway workers. Default: one a processor, at most 4. */
+  readonly gateways?: number | undefined;
+  /** Sandboxes alive at once. Default 1000. */
+  readonly maxSandboxes?: number | undefined;
+}
+
+export interface Settings {
+  readonly data: string;
+  readonly listen: readonly ListenAddress[];
+  readonly domain: string;
+  readonly runtime: RuntimeName;
+  readonly gateways: number;
+  readonly maxSandboxes: number;
+  readonly limits: ResourceLimits;
+}
+
+export const DEFAULT_DOMAIN = 'sandport.localhost';
+export const DEFAULT_PORT = 8443;
+
+const DEFAULT_LIMITS: ResourceLimits = { memoryMB: 1024, cpuCount: 2, diskSizeMB: 10_240, processes: 4096 };
+const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+/** `65535-` and an ID of 21 characters and a dot go before the domain in 253 characters (RFC 1035, section 2.3.4). */
+const MAX_DOMAIN = 253 - 64;
+
+export function defaultDataDirectory(): string {
+  return process.env.SANDPORT_DATA ?? join(sandportHome(), 'default');
+}
+
+/** Throws `validation_failed` with the option, its value and what is expected. */
+export function readSettings(options: ServerOptions): Settings {
+  const domain = (options.domain ?? DEFAULT_DOMAIN).toLowerCase().replace(/\.$/, '');
+  const labels = domain.split('.');
+  if (
+    labels.length < 2 ||
+    domain.length > MAX_DOMAIN ||
+    !labels.every((label) => LABEL.test(label)) ||
+    isIP(domain) !== 0
+  ) {
+    throw invalid('--domain', options.domain, 'a domain of two labels or more, such as box.example.com');
+  }
+  const runtime = options.runtime ?? 'runsc';
+  if (runtime !== 'runsc' && runtime !== 'runc') throw invalid('--runtime', runtime, '"runsc" or "runc"');
+  const listen = options.listen?.length ? options.listen.map(readListen) : defaultListen(domain);
+  if (new Set(listen.map(({ port }) => port)).size > 2)
+    throw invalid('--listen', options.listen?.join(' '), 'two ports at most');
+  return {
+    data: resolve(options.data ?? defaultDataDirectory()),
+    listen,
+    domain,
+    runtime,
+    gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
+    maxSandboxes: readCount('--max-sandboxes', options.maxSandboxes, 1000, 2000),
+    limits: DEFAULT_LIMITS,
+  };
+}
+
+/** Names under `.localhost` lead to this machine only (RFC 6761), so only it is listened for. */
+export function isLoopbackDomain(domain: string): boolean {
+  return domain === 'localhost' || domain.endsWith('.localhost');
+}
+
+function defaultListen(domain: string): ListenAddress[] {
+  const hosts = isLoopbackDomain(domain) ? ['127.0.0.1', '::1'] : ['0.0.0.0', '::'];
+  const hasIPv6 = networkInterfaces().lo?.some(({ family }) => family === 'IPv6') ?? false;
+  return hosts.filter((host) => hasIPv6 || !host.includes(':')).map((host) => ({ host, port: DEFAULT_PORT }));
+}
+
+function readListen(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+|localhost)):([1-9][0-9]{0,4})$/.exec(text);
+  const host = match?.[2] === 'localhost' ? '127.0.0.1' : (match?.[1] ?? match?.[2]);
+  const port = Number(match?.[3]);
+  if (host === undefined || isIP(host) === 0 || port > 65_535) {
+    throw invalid('--listen', text, 'ADDRESS:PORT, such as 0.0.0.0:443 or [::]:443');
+  }
+  return { host, port };
+}
+
+function readCount(option: string, value: number | undefined, fallback: number, most: number): number {
+  const count = value ?? fallback;
+  if (!Number.isInteger(count) || count < 1 || count > most)
+    throw invalid(option, value, `a whole number from 1 to ${most}`);
+  return count;
+}
+
+function invalid(option: string, value: unknown, expected: string): SandportError {
+  return new SandportError('validation_failed', `${option} is "${value}"; expected ${expected}`);
+}

@@ -1,0 +1,22 @@
+// The schema, as the steps that lead to it. A step that has been released is never changed; a new one is added.
+
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    sha256 BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE sandboxes (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('creating', 'running', 'ending')),
+    generation TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    end_at INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    placement TEXT
+  ) STRICT;
+  CREATE INDEX sandboxes_by_start ON sandboxes (started_at, id);
+  `,
+];

@@ -1,0 +1,66 @@
+// Sandbox records in SQLite. Every method returns when what it says is durable (WAL with synchronous=FULL).
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Placement, SandboxRecord, SandboxState, SandboxStore } from '../sandboxes/sandbox-record.ts';
+
+interface Row {
+  readonly id: string;
+  readonly state: SandboxState;
+  readonly generation: string;
+  readonly started_at: number;
+  readonly end_at: number;
+  readonly spec: string;
+  readonly placement: string | null;
+}
+
+export class SandboxRecords implements SandboxStore {
+  readonly #insert: StatementSync;
+  readonly #update: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #all: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#insert = database.prepare(
+      'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#update = database.prepare(
+      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, end_at = ?, spec = ?, placement = ? WHERE id = ?',
+    );
+    this.#delete = database.prepare('DELETE FROM sandboxes WHERE id = ?');
+    this.#all = database.prepare('SELECT * FROM sandboxes');
+  }
+
+  insert(record: SandboxRecord): void {
+    this.#insert.run(record.id, ...columns(record));
+  }
+
+  update(record: SandboxRecord): void {
+    this.#update.run(...columns(record), record.id);
+  }
+
+  delete(id: string): void {
+    this.#delete.run(id);
+  }
+
+  all(): SandboxRecord[] {
+    return (this.#all.all() as unknown as Row[]).map((row) => ({
+      id: row.id,
+      state: row.state,
+      generation: row.generation,
+      startedAt: row.started_at,
+      endAt: row.end_at,
+      spec: JSON.parse(row.spec) as SandboxRecord['spec'],
+      placement: row.placement === null ? undefined : (JSON.parse(row.placement) as Placement),
+    }));
+  }
+}
+
+function columns(record: SandboxRecord): [string, string, number, number, string, string | null] {
+  return [
+    record.state,
+    record.generation,
+    record.startedAt,
+    record.endAt,
+    JSON.stringify(record.spec),
+    record.placement === undefined ? null : JSON.stringify(record.placement),
+  ];
+}

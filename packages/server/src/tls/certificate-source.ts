@@ -1,0 +1,78 @@
+// Where the gateway's certificate comes from. The own authority is one source; given files and ACME fit the same form.
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import type { GatewayTls } from '@sandport/protocol/routes';
+import { readIfThere, writeFileAtomically } from '../files.ts';
+import { createAuthority, issueWildcard, type PemPair } from './certificate-authority.ts';
+
+export interface CertificateSource {
+  /** What the gateways serve now. */
+  current(): GatewayTls;
+  /** Makes a new certificate when the present one ends soon; returns whether it did. */
+  renew(): Promise<boolean>;
+  /** PEM file of the authority that clients have to trust. */
+  readonly authorityPath: string;
+  /** PEM file of the machine's authorities and this one, for programs that take one bundle only. */
+  readonly bundlePath: string;
+}
+
+const RENEW_BEFORE_MS = 30 * 86_400_000;
+const SYSTEM_BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+];
+
+/** Opens the own authority in `directory`, made at the first call. */
+export async function openOwnAuthority(directory: string, domain: string): Promise<CertificateSource> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const authority = await keep(directory, 'ca', createAuthority);
+  const authorityPath = join(directory, 'ca.pem');
+  const bundlePath = join(directory, 'bundle.pem');
+  await writeFileAtomically(bundlePath, `${await systemBundle()}\n${authority.cert}`, 0o644);
+  const ticketKeys = randomBytes(48).toString('base64');
+  let leaf = await keep(directory, 'server', () => issueWildcard(authority, domain));
+
+  async function renew(): Promise<boolean> {
+    if (isGood(leaf, authority, domain)) return false;
+    leaf = await issueWildcard(authority, domain);
+    await save(directory, 'server', leaf);
+    return true;
+  }
+  await renew();
+  return { authorityPath, bundlePath, renew, current: () => ({ ...leaf, ticketKeys }) };
+}
+
+function isGood(leaf: PemPair, authority: PemPair, domain: string): boolean {
+  const certificate = new X509Certificate(leaf.cert);
+  return (
+    certificate.checkHost(`3000-example.${domain}`) !== undefined &&
+    certificate.verify(new X509Certificate(authority.cert).publicKey) &&
+    Date.parse(certificate.validTo) - Date.now() > RENEW_BEFORE_MS
+  );
+}
+
+async function keep(directory: string, name: string, make: () => Promise<PemPair>): Promise<PemPair> {
+  const cert = await readIfThere(join(directory, `${name}.pem`));
+  const key = await readIfThere(join(directory, `${name}-key.pem`));
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  const pair = await make();
+  await save(directory, name, pair);
+  return pair;
+}
+
+/** The key first: a certificate without its key is made anew, a key without its certificate as well. */
+async function save(directory: string, name: string, pair: PemPair): Promise<void> {
+  await writeFileAtomically(join(directory, `${name}-key.pem`), pair.key, 0o600);
+  await writeFileAtomically(join(directory, `${name}.pem`), pair.cert, 0o644);
+}
+
+async function systemBundle(): Promise<string> {
+  for (const path of SYSTEM_BUNDLES) {
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text !== undefined) return text;
+  }
+  return rootCertificates.join('\n');
+}
