@@ -44,9 +44,9 @@ export class Resolver {
   #answer(query: Buffer, from: RemoteInfo): void {
     if (query.length < HEADER_LENGTH) return;
     const upstream = this.#options.upstreams[0];
-    if (!this.#options.mayResolve(from.address)) return this.#fail(query, from, REFUSED);
-    if (upstream === undefined || this.#inFlight >= MAX_IN_FLIGHT) return this.#fail(query, from, SERVER_FAILURE);
-    this.#forward(query, from, upstream);
+    if (!this.#options.mayResolve(from.address)) this.#fail(query, from, REFUSED);
+    else if (upstream === undefined || this.#inFlight >= MAX_IN_FLIGHT) this.#fail(query, from, SERVER_FAILURE);
+    else this.#forward(query, from, upstream);
   }
 
   /** A socket of its own for each question: its random port and the connected peer are what makes forging hard. */

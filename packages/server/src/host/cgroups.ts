@@ -1,7 +1,7 @@
 // The parent cgroup of an instance's sandboxes, which the runtimes make and nobody but Sandport removes.
 import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const MOUNT = '/sys/fs/cgroup';
 
@@ -13,7 +13,11 @@ export function isUnified(): boolean {
 /** Removes an instance's parent cgroup and empty leaves under it, in every hierarchy. */
 export async function removeCgroups(parent: string): Promise<void> {
   const hierarchies = isUnified() ? [MOUNT] : (await readdir(MOUNT).catch(() => [])).map((name) => join(MOUNT, name));
-  for (const hierarchy of hierarchies) await removeTree(join(hierarchy, parent));
+  for (const hierarchy of hierarchies) {
+    await removeTree(join(hierarchy, parent));
+    // The parent of all instances goes with the last of them; until then it is not empty.
+    await rmdir(join(hierarchy, dirname(parent))).catch(() => {});
+  }
 }
 
 async function removeTree(directory: string): Promise<void> {

@@ -50,6 +50,10 @@ table inet ${this.#table} {
   map slot_address { type ifname : ipv4_addr; }
   set allow { type ipv4_addr . ipv4_addr; flags interval; }
   set deny { type ipv4_addr . ipv4_addr; flags interval; }
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    drop
+  }
   chain translate_in {
     type filter hook prerouting priority raw; policy accept;
     ${from} meta nfproto ipv6 drop
@@ -68,7 +72,7 @@ table inet ${this.#table} {
     type filter hook input priority filter; policy accept;
     ${from} ct state established,related accept
     ${from} ct status dnat udp dport ${dnsPort} accept
-    ${from} drop
+    ${from} goto refuse
     ip daddr != 127.0.0.0/8 udp dport ${dnsPort} drop
   }
   chain through_machine {
@@ -84,11 +88,7 @@ table inet ${this.#table} {
     ip saddr . ip daddr @deny goto refuse
     accept
   }
-  chain refuse {
-    meta l4proto tcp reject with tcp reset
-    drop
-  }
-  chain masquerade {
+  chain to_internet {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr ${this.#blockCidr} ${to.replace('oifname', 'oifname !=')} masquerade
   }

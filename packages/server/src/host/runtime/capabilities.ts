@@ -9,6 +9,8 @@ export const runcCapabilities = [
   'CAP_FSETID',
   'CAP_KILL',
   'CAP_NET_BIND_SERVICE',
+  // Without effect on a network namespace that the user namespace does not own; ping has it as a file capability.
+  'CAP_NET_RAW',
   'CAP_SETFCAP',
   'CAP_SETGID',
   'CAP_SETPCAP',
@@ -30,7 +32,6 @@ export const runscCapabilities = [
   'CAP_MKNOD',
   'CAP_NET_ADMIN',
   'CAP_NET_BROADCAST',
-  'CAP_NET_RAW',
   'CAP_SYSLOG',
   'CAP_SYS_ADMIN',
   'CAP_SYS_BOOT',
