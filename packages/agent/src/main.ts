@@ -1,6 +1,7 @@
 // The agent: the first program of every sandbox. Serves commands to whoever holds the sandbox's token.
 import type { Server } from 'node:http';
 import { createAgentServer } from './agent-server.ts';
+import { libc, reaper } from './native/system.ts';
 import { type AgentOptions, readOptions } from './options.ts';
 
 const options = readOptions(process.argv.slice(2));
@@ -8,6 +9,7 @@ const options = readOptions(process.argv.slice(2));
 process.on('uncaughtException', (error) => process.stderr.write(`${error.stack}\n`));
 // As the first process of a PID namespace it gets no default action for signals (pid_namespaces(7)).
 process.once('SIGTERM', () => process.exit(143));
+if (process.pid === 1) reaper.start(libc);
 listen(createAgentServer(options.root), options);
 
 function listen(server: Server, { port, host }: Pick<AgentOptions, 'port' | 'host'>): void {

@@ -1,12 +1,17 @@
 // Starts one program of the sandbox.
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import type { User } from '../access/users.ts';
-import { ConnectError } from '../connect/connect-error.ts';
+import { invalid } from '../connect/message-fields.ts';
+import type { Libc } from '../native/libc.ts';
+import { libc, reaper } from '../native/system.ts';
+import { launchError } from './launch-error.ts';
+import { type Stdio, StdioPipes } from './stdio.ts';
 
 export interface LaunchOptions {
   readonly cmd: string;
   readonly args: readonly string[];
+  /** An existing directory. */
   readonly cwd: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly user: User;
@@ -14,87 +19,88 @@ export interface LaunchOptions {
   readonly stdin: boolean;
 }
 
-export interface LaunchedProcess {
+export interface LaunchedProcess extends Stdio {
   readonly pid: number;
-  readonly stdin: Writable | null;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
   /** False when the process has ended. */
   kill(signal: NodeJS.Signals): boolean;
   onExit(callback: (code: number | null, signal: NodeJS.Signals | null) => void): void;
 }
 
-/** Why a program could not be started, in the form in which a shell would report it. */
-export class CannotExecute extends Error {
-  override name = 'CannotExecute';
-  /** 127: not found; 126: found, not executable. */
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode: number) {
-    super(message);
-    this.exitCode = exitCode;
+/**
+ * @throws CannotExecute when there is no such program
+ * @throws ConnectError when the user may not enter the directory or the sandbox has no room for another process
+ */
+export async function launch(options: LaunchOptions): Promise<LaunchedProcess> {
+  const calls = libc();
+  try {
+    const { child, stdio } = calls === undefined ? spawnByNode(options) : spawnAsUser(calls, options);
+    if (child.pid === undefined) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      child.once('error', reject);
+      await promise;
+    }
+    return manage(child, child.pid!, stdio());
+  } catch (error) {
+    throw launchError(options.cmd, error);
   }
 }
 
-/**
- * @throws CannotExecute when there is no such program
- * @throws ConnectError when the sandbox has no room for another process
- */
-export async function launch(options: LaunchOptions): Promise<LaunchedProcess> {
-  const child = startChild(options);
-  if (child.pid === undefined) {
-    const { promise, resolve } = Promise.withResolvers<Error>();
-    child.once('error', resolve);
-    throw launchError(options.cmd, await promise);
-  }
-  // A failing kill reports here too; it has no listener otherwise and would end the agent.
+interface Spawned {
+  readonly child: ChildProcess;
+  /** The agent's ends; to be taken only when the child runs. */
+  stdio(): Stdio;
+}
+
+function spawnAsUser(calls: Libc, { cmd, args, cwd, environment, user, stdin }: LaunchOptions): Spawned {
+  return calls.actAs(user, () => {
+    // Otherwise spawn's EACCES could mean the directory as well as the program.
+    try {
+      accessSync(cwd, constants.X_OK);
+    } catch {
+      throw invalid(`cwd '${cwd}' is not accessible to user '${user.name}'`);
+    }
+    const pipes = new StdioPipes(calls, stdin);
+    try {
+      const child = spawn(cmd, args, { cwd, env: environment, stdio: [...pipes.child] });
+      if (child.pid === undefined) pipes.close();
+      return { child, stdio: () => pipes.connect() };
+    } catch (error) {
+      pipes.close();
+      throw error;
+    }
+  });
+}
+
+function spawnByNode({ cmd, args, cwd, environment, user, stdin }: LaunchOptions): Spawned {
+  const child = spawn(cmd, args, {
+    cwd,
+    env: environment,
+    uid: user.uid,
+    gid: user.gid,
+    stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+  });
+  return { child, stdio: () => ({ stdin: child.stdin, stdout: child.stdout!, stderr: child.stderr! }) };
+}
+
+function manage(child: ChildProcess, pid: number, stdio: Stdio): LaunchedProcess {
+  reaper.add(pid);
+  child.once('exit', () => reaper.delete(pid));
+  // A failing kill reports here too; without a listener it would end the agent.
   child.on('error', () => {});
+  preferForOomKill(pid);
   return {
-    pid: child.pid,
-    stdin: child.stdin,
-    stdout: child.stdout!,
-    stderr: child.stderr!,
+    ...stdio,
+    pid,
     kill: (signal) => child.kill(signal),
     onExit: (callback) => child.once('exit', callback),
   };
 }
 
-function startChild({ cmd, args, cwd, environment, user, stdin }: LaunchOptions): ChildProcess {
+/** When memory runs out, a command goes before the agent, whose end would be that of the sandbox. */
+function preferForOomKill(pid: number): void {
   try {
-    return spawn(cmd, args, {
-      cwd,
-      env: environment,
-      uid: user.uid,
-      gid: user.gid,
-      stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-    });
-  } catch (error) {
-    throw launchError(cmd, error);
-  }
-}
-
-function launchError(cmd: string, error: unknown): Error {
-  const code = (error as NodeJS.ErrnoException).code;
-  switch (code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return new CannotExecute(`${cmd}: not found`, 127);
-    case 'EACCES':
-    case 'ENOEXEC':
-    case 'ELOOP':
-    case 'EISDIR':
-    case 'EPERM':
-    case 'ETXTBSY':
-      return new CannotExecute(`${cmd}: cannot execute (${code})`, 126);
-    case 'E2BIG':
-    case 'ENAMETOOLONG':
-      return new ConnectError('invalid_argument', 'the arguments and environment are longer than the kernel takes');
-    case 'EAGAIN':
-    case 'ENOMEM':
-    case 'EMFILE':
-    case 'ENFILE':
-      return new ConnectError('resource_exhausted', `the sandbox has no room for another process (${code})`);
-    default:
-      return new ConnectError('internal', `cannot start ${cmd} (${code ?? String(error)})`);
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '100');
+  } catch {
+    // It has ended already, or the kernel has no such file.
   }
 }

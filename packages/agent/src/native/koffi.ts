@@ -1,0 +1,33 @@
+// Loads koffi, the foreign function interface by which the agent calls what Node does not offer.
+// Only its addon is used, without its JavaScript: in a sandbox the file lies beside the agent's bundle.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+export type Native = (...args: unknown[]) => number;
+
+export interface Library {
+  /** @param prototype a C declaration, with koffi's `_Out_` where a parameter is written to */
+  func(prototype: string): Native;
+}
+
+interface Koffi {
+  load(path: null): Library;
+  errno(): number;
+}
+
+/** @throws Error when this platform has no addon */
+export function loadKoffi(): Koffi {
+  const addon: { exports: unknown } = { exports: {} };
+  process.dlopen(addon, findAddon());
+  return addon.exports as Koffi;
+}
+
+function findAddon(): string {
+  const script = process.argv[1] ?? '';
+  const beside = join(dirname(script), 'koffi.node');
+  if (existsSync(beside)) return beside;
+  const platform = `linux-${process.arch}`;
+  const main = createRequire(script).resolve(`@koromix/koffi-${platform}`);
+  return join(dirname(main), platform.replace('-', '_'), 'koffi.node');
+}

@@ -1,0 +1,23 @@
+// The one connection to the C library, made when it is first needed, and the reaper that goes with it.
+import { Libc } from './libc.ts';
+import { Reaper } from './reaper.ts';
+
+let connection: { readonly libc: Libc | undefined } | undefined;
+
+/**
+ * Undefined on a platform for which there is no addon. Commands then run with what Node offers: without supplementary
+ * groups, and with sockets as their output.
+ */
+export function libc(): Libc | undefined {
+  if (connection === undefined) {
+    try {
+      connection = { libc: new Libc() };
+    } catch (error) {
+      process.stderr.write(`commands run without supplementary groups and real pipes: ${String(error)}\n`);
+      connection = { libc: undefined };
+    }
+  }
+  return connection.libc;
+}
+
+export const reaper = new Reaper();
