@@ -1,0 +1,102 @@
+// Puts the parts of a worker together: listeners, TLS, the two versions of HTTP, and the routes that they share.
+
+import type { Server, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { GatewaySettings, GatewayTls, Route, ServiceRoute } from '@sandport/protocol/routes';
+import { arrivalOf, type Client, type GatewayContext } from './context.ts';
+import { ClientConnection } from './http1/client-connection.ts';
+import { Http2Connection } from './http2/http2-connection.ts';
+import { listen, type Protocols } from './listener.ts';
+import { RouteTable } from './routing/route-table.ts';
+import { Router } from './routing/router.ts';
+import { Sweep } from './sweep.ts';
+import { TlsFront } from './tls-front.ts';
+
+export interface GatewayStart {
+  readonly settings: GatewaySettings;
+  readonly tls: GatewayTls;
+  readonly services: readonly ServiceRoute[];
+  readonly routes: readonly Route[];
+}
+
+export class Gateway {
+  readonly settings: GatewaySettings;
+  readonly table: RouteTable;
+  readonly #sweep = new Sweep();
+  readonly #context: GatewayContext;
+  readonly #tls: TlsFront;
+  readonly #servers: Server[] = [];
+  /** Sockets that were accepted and have not closed, in whatever state. */
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(start: GatewayStart) {
+    this.settings = start.settings;
+    this.table = new RouteTable(start.settings, this.#sweep);
+    this.table.replace(start.routes, start.services);
+    this.#context = {
+      router: new Router(this.table),
+      sweep: this.#sweep,
+      clients: new Set<Client>(),
+      stopping: false,
+    };
+    this.#tls = new TlsFront(start.tls, (socket, tcp) => this.#onSecure(socket, tcp));
+  }
+
+  /**
+   * Listens on every address of the settings.
+   *
+   * @throws when one of them cannot be listened on
+   */
+  static async start(start: GatewayStart): Promise<Gateway> {
+    const gateway = new Gateway(start);
+    const protocols: Protocols = {
+      tls: (socket) => gateway.#tls.accept(socket),
+      http2: (socket) => {
+        new Http2Connection(socket, arrivalOf(socket, false), gateway.#context);
+      },
+      http1: (socket, first) => {
+        new ClientConnection(socket, arrivalOf(socket, false), gateway.#context, first);
+      },
+    };
+    try {
+      for (const address of start.settings.listen) {
+        const server = await listen(address, gateway.#sweep, protocols);
+        server.on('connection', (socket) => gateway.#track(socket));
+        gateway.#servers.push(server);
+      }
+    } catch (error) {
+      await gateway.stop(0);
+      throw error;
+    }
+    return gateway;
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  #onSecure(socket: TLSSocket, tcp: Socket): void {
+    const arrival = arrivalOf(tcp, true);
+    if (socket.alpnProtocol === 'h2') new Http2Connection(socket, arrival, this.#context);
+    else new ClientConnection(socket, arrival, this.#context);
+  }
+
+  setTls(tls: GatewayTls): void {
+    this.#tls.update(tls);
+  }
+
+  /** Stops accepting, lets open requests go on for up to `graceMs`, and cuts what is left. */
+  async stop(graceMs: number): Promise<void> {
+    this.#context.stopping = true;
+    for (const server of this.#servers) server.close();
+    for (const client of [...this.#context.clients]) client.finish();
+    const deadline = performance.now() + graceMs;
+    while (this.#sockets.size > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const socket of this.#sockets) socket.destroy();
+    this.table.replace([], []);
+    this.#sweep[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,453 @@
+// One HTTP/1.1 connection of a client. Requests are served one after the other, each routed by its own Host; the
+// connection is itself the sink of the response, so that a request costs no object and no closure. Long because it is
+// one state machine: head, exchange, tunnel, closing.
+
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { answerFor, type Refusal } from '../answers/refusal.ts';
+import type { Arrival, Client, GatewayContext } from '../context.ts';
+import { limits } from '../limits.ts';
+import type { RequestFacts } from '../routing/request-facts.ts';
+import type { Destination } from '../routing/route-table.ts';
+import type { Expiring } from '../sweep.ts';
+import { failureRefusal } from '../upstream/failure.ts';
+import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { BodyReader } from './body.ts';
+import { CR, findEmptyLine, LF } from './bytes.ts';
+import { Parse } from './field-table.ts';
+import { isRepeatable, REQUEST_MARGIN, writeRequestHead } from './forward-request.ts';
+import { RESPONSE_MARGIN, writeResponseHead } from './forward-response.ts';
+import { Framing } from './framing.ts';
+import { OutBuffer } from './out-buffer.ts';
+import { RequestHead } from './request-head.ts';
+import type { ResponseHead } from './response-head.ts';
+import { factsOfSentRequest } from './sent-request.ts';
+
+const State = {
+  /** Between requests, or within a request's head. */
+  head: 0,
+  /** From a request's head to the end of its response. */
+  exchange: 1,
+  /** After an upgrade: bytes both ways. */
+  tunnel: 2,
+  /** The last answer is on its way; what still comes is dropped. */
+  closing: 3,
+  gone: 4,
+} as const;
+
+/** Larger first parts of a body are written by themselves rather than copied behind the head. */
+const JOINED_BODY = 16 * 1024;
+
+// Used within one callback only, and therefore shared by all connections.
+const head = new RequestHead();
+const requests = new OutBuffer(16 * 1024);
+const responses = new OutBuffer(256 * 1024);
+
+export class ClientConnection implements ResponseSink, Expiring, Client {
+  deadline = 0;
+  readonly #socket: Socket;
+  readonly #arrival: Arrival;
+  readonly #context: GatewayContext;
+  #state: number = State.head;
+  /** Bytes that cannot be used yet: the start of a head, or requests behind the current one. */
+  #held: Buffer | undefined;
+  #clientEnded = false;
+
+  // Of the current request.
+  #minor = 1;
+  #isHead = false;
+  #isUpgrade = false;
+  #keepAlive = false;
+  #repeatable = false;
+  #responding = false;
+  #upstreamEnded = false;
+  #sentHead: Buffer | undefined;
+  #destination: Destination | undefined;
+  #upstream: UpstreamConnection | undefined;
+  readonly #body = new BodyReader();
+
+  /** @param first the bytes that told the protocol */
+  constructor(socket: Socket, arrival: Arrival, context: GatewayContext, first?: Buffer) {
+    this.#socket = socket;
+    this.#arrival = arrival;
+    this.#context = context;
+    this.deadline = context.sweep.now + limits.firstBytesTime;
+    context.clients.add(this);
+    context.sweep.add(this);
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('drain', () => this.#onDrain());
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', () => {});
+    socket.on('close', () => this.#onClose());
+    if (first !== undefined) this.#onData(first);
+  }
+
+  get decodes(): boolean {
+    return this.#minor === 0;
+  }
+
+  finish(): void {
+    if (this.#state === State.head && this.#held === undefined) this.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  onDeadline(): void {
+    if (this.#state === State.head && this.#held !== undefined) this.#refuse({ code: 'request_timeout' });
+    else this.destroy();
+  }
+
+  // --- From the client
+
+  #onData(chunk: Buffer): void {
+    let buf = chunk;
+    if (this.#held !== undefined) {
+      const known = this.#held.length;
+      buf = Buffer.concat([this.#held, chunk]);
+      this.#held = undefined;
+      // A head that comes in drops is parsed once, not once a drop.
+      if (this.#state === State.head && findEmptyLine(buf, Math.max(0, known - 3), buf.length) === -1) {
+        this.#holdHead(buf, 0);
+        return;
+      }
+    }
+    this.#consume(buf, 0, buf.length);
+  }
+
+  #consume(buf: Buffer, start: number, end: number): void {
+    let pos = start;
+    while (pos < end) {
+      if (this.#state === State.head) {
+        pos = this.#readHead(buf, pos, end);
+        if (pos === -1) return;
+      } else if (this.#state === State.exchange) {
+        if (this.#body.done) {
+          // The next request waits until this one is answered.
+          this.#held = Buffer.from(buf.subarray(pos, end));
+          this.#socket.pause();
+          return;
+        }
+        pos = this.#forwardBody(buf, pos, end);
+      } else {
+        if (this.#state === State.tunnel) this.#sendUp(buf, pos, end);
+        return;
+      }
+    }
+  }
+
+  /** @returns where to go on, or -1 when there is nothing to go on with */
+  #readHead(buf: Buffer, start: number, end: number): number {
+    let pos = start;
+    // RFC 9112, section 2.2: an empty line after the previous request is ignored.
+    if (buf[pos] === CR && pos + 1 < end && buf[pos + 1] === LF) pos += 2;
+    if (pos === end) return -1;
+    if (this.#socket.writableLength > limits.writeBuffer) {
+      this.#held = Buffer.from(buf.subarray(pos, end));
+      this.#socket.pause();
+      return -1;
+    }
+    const bodyStart = head.read(buf, pos, end);
+    if (bodyStart === Parse.incomplete) {
+      this.#holdHead(buf, pos);
+      return -1;
+    }
+    this.#isHead = false;
+    if (bodyStart < 1) {
+      this.#refuse(refusalOf(bodyStart));
+      return -1;
+    }
+    return this.#startRequest(buf, bodyStart, end);
+  }
+
+  #holdHead(buf: Buffer, start: number): void {
+    if (buf.length - start > limits.headBytes) {
+      this.#refuse({ code: buf.indexOf(LF, start) === -1 ? 'uri_too_long' : 'header_too_large' });
+      return;
+    }
+    // A copy, because the rest of the buffer may be large.
+    this.#held = start === 0 ? buf : Buffer.from(buf.subarray(start));
+    const latest = this.#headDeadline();
+    if (this.deadline === 0 || this.deadline > latest) this.deadline = latest;
+  }
+
+  #headDeadline(): number {
+    return this.#context.sweep.now + limits.headTime;
+  }
+
+  #startRequest(buf: Buffer, bodyStart: number, end: number): number {
+    this.#state = State.exchange;
+    this.deadline = 0;
+    this.#minor = head.minor;
+    this.#isHead = head.isHead;
+    this.#isUpgrade = head.isUpgrade;
+    this.#responding = false;
+    this.#keepAlive =
+      !head.connection.close && (head.minor === 1 || head.connection.keepAlive) && !this.#context.stopping;
+    this.#body.begin(head.framing, head.contentLength);
+    const bodyEnd = this.#body.read(buf, bodyStart, end);
+    if (this.#body.failed) {
+      this.#refuse({ code: 'malformed_request' }, head);
+      return -1;
+    }
+    const destination = this.#context.router.route(head);
+    if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
+
+    this.#destination = destination;
+    this.#repeatable = isRepeatable(head);
+    const upstream = destination.upstream.acquire(this, head.isHead, this.#repeatable);
+    if (upstream === undefined) return this.#refuse(destination.upstream.fullRefusal(), head) ? bodyEnd : -1;
+    this.#upstream = upstream;
+
+    const bodyBytes = bodyEnd - bodyStart;
+    const joined = bodyBytes <= JOINED_BODY;
+    const headBytes = bodyStart - head.start + REQUEST_MARGIN + head.hostEnd - head.hostStart;
+    requests.begin(headBytes + (destination.host?.length ?? 0) + (joined ? bodyBytes : 0));
+    writeRequestHead(requests, head, this.#arrival.forwardedLines, destination.host);
+    const sentBytes = requests.pos;
+    if (joined) requests.bytes(buf, bodyStart, bodyEnd);
+    const start = requests.start;
+    const message = requests.take();
+    this.#sentHead = joined && bodyBytes > 0 ? message.subarray(0, sentBytes - start) : message;
+    if (this.#body.done) upstream.finishRequest();
+    let free = upstream.socket.write(message);
+    if (!joined) free = upstream.socket.write(buf.subarray(bodyStart, bodyEnd));
+    if (!free && !this.#body.done && upstream.socket.writableLength > 0) this.#socket.pause();
+    return bodyEnd;
+  }
+
+  #forwardBody(buf: Buffer, start: number, end: number): number {
+    const pos = this.#body.read(buf, start, end);
+    if (this.#body.failed) {
+      this.#dropUpstream();
+      if (this.#responding) this.#cutClient();
+      else this.#refuse({ code: 'malformed_request' });
+      return end;
+    }
+    if (this.#body.done) this.#upstream?.finishRequest();
+    this.#sendUp(buf, start, pos);
+    return pos;
+  }
+
+  #sendUp(buf: Buffer, start: number, end: number): void {
+    const socket = this.#upstream?.socket;
+    if (socket === undefined || !socket.writable || end === start) return;
+    const free = socket.write(end - start === buf.length ? buf : buf.subarray(start, end));
+    if (!free && socket.writableLength > 0) this.#socket.pause();
+  }
+
+  #onDrain(): void {
+    this.#upstream?.resume();
+    if (this.#state === State.head && this.#held !== undefined) this.#consumeHeld();
+  }
+
+  /** The client has sent its last byte, and may still be reading. */
+  #onEnd(): void {
+    this.#clientEnded = true;
+    if (this.#state === State.tunnel) this.#upstream?.socket.end();
+    else if (this.#state === State.head) this.#socket.end();
+    else if (this.#state === State.exchange && !this.#body.done) this.destroy();
+  }
+
+  #onClose(): void {
+    this.#state = State.gone;
+    this.#held = undefined;
+    this.#context.sweep.delete(this);
+    this.#context.clients.delete(this);
+    this.#dropUpstream();
+  }
+
+  // --- From the server
+
+  onInterim(response: ResponseHead): void {
+    if (this.#minor === 0) return;
+    responses.begin(response.end - response.start + RESPONSE_MARGIN);
+    writeResponseHead(responses, response, false, '');
+    responses.writeTo(this.#socket);
+  }
+
+  onUpgrade(response: ResponseHead, buf: Buffer, start: number, end: number): void {
+    if (!this.#isUpgrade) {
+      this.#dropUpstream();
+      this.onFailure('malformed');
+      return;
+    }
+    this.#state = State.tunnel;
+    this.#responding = true;
+    this.#upstreamEnded = false;
+    this.#sentHead = undefined;
+    responses.begin(response.end - response.start + RESPONSE_MARGIN + end - start);
+    writeResponseHead(responses, response, false, 'Upgrade');
+    responses.bytes(buf, start, end);
+    if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) {
+      this.#socket.resume();
+      this.#sendUp(held, 0, held.length);
+    }
+    if (this.#clientEnded) this.#upstream?.socket.end();
+  }
+
+  onResponse(response: ResponseHead, buf: Buffer, start: number, end: number, done: boolean): void {
+    const chunked = response.framing === Framing.chunked && !this.decodes;
+    const delimited = response.framing !== Framing.close && (response.framing !== Framing.chunked || chunked);
+    if (!delimited || this.#context.stopping || (done && !this.#body.done)) this.#keepAlive = false;
+    this.#responding = true;
+    this.#sentHead = undefined;
+    if (done) this.#upstream = undefined;
+    const connection = this.#keepAlive ? (this.#minor === 0 ? 'keep-alive' : '') : 'close';
+    responses.begin(response.end - response.start + RESPONSE_MARGIN + end - start);
+    writeResponseHead(responses, response, chunked, connection);
+    responses.bytes(buf, start, end);
+    if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
+    if (done) this.#finishResponse();
+  }
+
+  onBody(buf: Buffer, start: number, end: number, done: boolean): void {
+    if (end > start) {
+      responses.begin(end - start);
+      responses.bytes(buf, start, end);
+      if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
+    }
+    if (!done) return;
+    if (this.#state === State.tunnel) {
+      this.#upstreamEnded = true;
+      this.#socket.end();
+    } else {
+      this.#upstream = undefined;
+      this.#finishResponse();
+    }
+  }
+
+  /** Only responses to HTTP/1.0 are decoded here, and those have no trailers. */
+  onTrailer(): void {}
+
+  onUpstreamDrain(): void {
+    if (this.#state === State.tunnel || (this.#state === State.exchange && !this.#body.done)) this.#socket.resume();
+  }
+
+  onRouteGone(): void {
+    this.#upstream = undefined;
+    this.#cutClient();
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    const failed = this.#upstream;
+    this.#upstream = undefined;
+    if (this.#state === State.tunnel && this.#upstreamEnded) {
+      this.#close();
+    } else if (this.#responding) {
+      this.#cutClient();
+    } else if (failure === 'broken' && this.#repeatable && failed?.reused === true && !failed.responded) {
+      this.#repeat();
+    } else {
+      this.#refuse(failureRefusal(failure, this.#destination!.upstream.target), factsOfSentRequest(this.#sentHead));
+      if (this.#state === State.head) this.#next();
+    }
+  }
+
+  /** The server closed an idle connection while the request was on its way to it. */
+  #repeat(): void {
+    const { upstream } = this.#destination!;
+    this.#repeatable = false;
+    this.#upstream = upstream.acquire(this, this.#isHead, true, true);
+    if (this.#upstream === undefined) {
+      this.#refuse(upstream.fullRefusal(), factsOfSentRequest(this.#sentHead));
+      return;
+    }
+    this.#upstream.finishRequest();
+    this.#upstream.socket.write(this.#sentHead!);
+  }
+
+  // --- Ends of requests and of the connection
+
+  #finishResponse(): void {
+    if (!this.#keepAlive || !this.#body.done) {
+      this.#close();
+      return;
+    }
+    this.#toHead();
+    this.#next();
+  }
+
+  #toHead(): void {
+    this.#state = State.head;
+    this.#sentHead = undefined;
+    this.#destination = undefined;
+    this.deadline = this.#context.sweep.now + limits.idleTime;
+  }
+
+  /** Goes on with what the client has sent meanwhile. */
+  #next(): void {
+    if (this.#held !== undefined) this.#consumeHeld();
+    else if (this.#clientEnded) this.#socket.end();
+    else if (this.#context.stopping) this.#close();
+  }
+
+  #consumeHeld(): void {
+    const held = this.#held!;
+    this.#held = undefined;
+    this.#socket.resume();
+    this.#consume(held, 0, held.length);
+    if (this.#clientEnded && this.#state === State.head) this.#socket.end();
+  }
+
+  /**
+   * Answers the request itself.
+   *
+   * @returns whether the connection serves further requests
+   */
+  #refuse(refusal: Refusal, request?: RequestFacts): boolean {
+    const { status, contentType, body } = answerFor(refusal, request);
+    const keep = this.#state === State.exchange && this.#keepAlive && this.#body.done && !this.#context.stopping;
+    const bytes = Buffer.from(body);
+    const connection = keep ? (this.#minor === 0 ? 'Connection: keep-alive\r\n' : '') : 'Connection: close\r\n';
+    const head =
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${contentType}\r\n` +
+      `Content-Length: ${bytes.length}\r\nX-Content-Type-Options: nosniff\r\n${connection}\r\n`;
+    this.#socket.write(this.#isHead ? head : Buffer.concat([Buffer.from(head), bytes]));
+    if (keep) this.#toHead();
+    else this.#close();
+    return keep;
+  }
+
+  /** Ends the connection in order: the client gets all that was written, and what it still sends is dropped. */
+  #close(): void {
+    if (this.#state === State.closing || this.#state === State.gone) return;
+    this.#state = State.closing;
+    this.#held = undefined;
+    this.#sentHead = undefined;
+    this.#dropUpstream();
+    this.deadline = this.#context.sweep.now + (this.#socket.writableLength > 0 ? limits.flushTime : limits.lingerTime);
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  /** Ends the connection so that the client cannot take it for the end of the response. */
+  #cutClient(): void {
+    this.#arrival.tcp.resetAndDestroy();
+    if (this.#socket !== this.#arrival.tcp) this.#socket.destroy();
+  }
+
+  #dropUpstream(): void {
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.abort();
+  }
+}
+
+function refusalOf(fault: number): Refusal {
+  switch (fault) {
+    case Parse.tooLarge:
+      return { code: 'header_too_large' };
+    case Parse.uriTooLong:
+      return { code: 'uri_too_long' };
+    case Parse.notImplemented:
+      return { code: 'not_implemented' };
+    default:
+      return { code: 'malformed_request' };
+  }
+}

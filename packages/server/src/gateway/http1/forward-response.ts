@@ -1,0 +1,59 @@
+// The head of a response as the client gets it: runs of the original bytes without what belonged to the other hop.
+
+import { Kind } from './field-kinds.ts';
+import { Framing } from './framing.ts';
+import type { OutBuffer } from './out-buffer.ts';
+import type { ResponseHead } from './response-head.ts';
+
+/** Room for the lines that are added. */
+export const RESPONSE_MARGIN = 128;
+
+/**
+ * Writes the head.
+ *
+ * @param chunked whether the body goes on in the chunks it came in
+ * @param connection the value of Connection towards the client; '' for none
+ */
+export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: boolean, connection: string): void {
+  const { buf, fields } = head;
+  const bodyless = head.status < 200 || head.status === 204;
+  if (head.minor !== 1) out.text('HTTP/1.1 ');
+  let runStart = head.minor === 1 ? head.start : head.statusStart;
+  let runEnd = head.statusLineEnd;
+  for (let i = 0; i < fields.count; i++) {
+    const kind = fields.kind(i);
+    let keep: boolean;
+    switch (kind) {
+      case Kind.other:
+        keep = !head.connection.ends(buf, fields, i);
+        break;
+      case Kind.transferEncoding:
+        // With a response to HEAD it tells what GET would get; with 1xx and 204 it must not be sent.
+        keep = !bodyless && (chunked || head.framing === Framing.none);
+        break;
+      case Kind.contentLength:
+        keep = !bodyless;
+        break;
+      case Kind.upgrade:
+        keep = head.status === 101 || head.status === 426;
+        break;
+      case Kind.connection:
+      case Kind.keepAlive:
+      case Kind.drop:
+        keep = false;
+        break;
+      default:
+        keep = true;
+    }
+    if (!keep) continue;
+    const lineStart = fields.lineStart(i);
+    if (runEnd !== lineStart) {
+      out.bytes(buf, runStart, runEnd);
+      runStart = lineStart;
+    }
+    runEnd = i + 1 < fields.count ? fields.lineStart(i + 1) : head.end - 2;
+  }
+  out.bytes(buf, runStart, runEnd);
+  if (connection !== '') out.text(`Connection: ${connection}\r\n`);
+  out.text('\r\n');
+}

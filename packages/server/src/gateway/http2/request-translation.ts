@@ -1,0 +1,111 @@
+// An HTTP/2 request as the HTTP/1.1 request head that its server gets.
+
+import { limits } from '../limits.ts';
+import type { RequestFacts } from '../routing/request-facts.ts';
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const TARGET = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const LENGTH = /^[0-9]{1,15}$/;
+
+/** Lines that are the gateway's own, or end at this hop. Names are compared with `_` read as `-`. */
+const DROPPED = new Set([
+  'connection',
+  'e2b-traffic-access-token',
+  'forwarded',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+]);
+
+type Fault = 'malformed_request' | 'header_too_large' | 'uri_too_long' | 'not_implemented';
+
+export class Http2Request implements RequestFacts {
+  readonly host: string;
+  readonly method: string;
+  /** Set when the request cannot be served; nothing else is to be used then. */
+  readonly fault: Fault | undefined;
+  /** The declared length of the body, or -1. */
+  readonly contentLength: number;
+  readonly #raw: readonly string[];
+  readonly #path: string;
+
+  /** @param raw names and values in turn, as `node:http2` reports them */
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+    this.method = this.#first(':method') ?? '';
+    this.#path = this.#first(':path') ?? '';
+    const authority = this.#first(':authority');
+    const host = this.#first('host');
+    this.host = authority ?? host ?? '';
+    const length = this.#first('content-length');
+    this.contentLength = length !== undefined && LENGTH.test(length) ? Number(length) : -1;
+    const conflict = authority !== undefined && host !== undefined && authority.toLowerCase() !== host.toLowerCase();
+    this.fault = conflict || (length !== undefined && this.contentLength === -1) ? 'malformed_request' : this.#check();
+  }
+
+  #check(): Fault | undefined {
+    if (!TOKEN.test(this.method)) return 'malformed_request';
+    if (this.method === 'CONNECT') return 'not_implemented';
+    if (this.#path.length > limits.targetBytes) return 'uri_too_long';
+    if (!TARGET.test(this.#path) && !(this.#path === '*' && this.method === 'OPTIONS')) return 'malformed_request';
+    if (!VALUE.test(this.host)) return 'malformed_request';
+    let bytes = 0;
+    let lengths = 0;
+    for (let i = 0; i + 1 < this.#raw.length; i += 2) {
+      const name = this.#raw[i]!;
+      const value = this.#raw[i + 1]!;
+      bytes += name.length + value.length + 4;
+      if (name === 'content-length') lengths++;
+      if (name.startsWith(':')) continue;
+      if (!TOKEN.test(name) || !VALUE.test(value)) return 'malformed_request';
+    }
+    if (lengths > 1) return 'malformed_request';
+    return bytes > limits.headBytes || this.#raw.length / 2 > limits.headerCount + 4 ? 'header_too_large' : undefined;
+  }
+
+  path(): string {
+    return this.#path;
+  }
+
+  header(name: string): string | undefined {
+    return this.#first(name);
+  }
+
+  #first(name: string): string | undefined {
+    for (let i = 0; i + 1 < this.#raw.length; i += 2) if (this.#raw[i] === name) return this.#raw[i + 1]!.trim();
+    return undefined;
+  }
+
+  /**
+   * The request's head in HTTP/1.1.
+   *
+   * @param chunked whether a body of unknown length follows
+   * @param host what the server shall see as Host instead of the client's own
+   */
+  toHttp1(chunked: boolean, forwardedLines: string, host: string | undefined): Buffer {
+    let text = `${this.method} ${this.#path} HTTP/1.1\r\nHost: ${host ?? this.host}\r\n`;
+    let cookie = '';
+    for (let i = 0; i + 1 < this.#raw.length; i += 2) {
+      const name = this.#raw[i]!;
+      const value = this.#raw[i + 1]!.trim();
+      if (name.startsWith(':') || DROPPED.has(name.replaceAll('_', '-'))) continue;
+      // HTTP/2 may send a cookie in pieces; to HTTP/1.1 it is one line (RFC 9113, section 8.2.3).
+      if (name === 'cookie') cookie = cookie === '' ? value : `${cookie}; ${value}`;
+      else text += `${name}: ${value}\r\n`;
+    }
+    if (cookie !== '') text += `cookie: ${cookie}\r\n`;
+    if (chunked) text += 'Transfer-Encoding: chunked\r\n';
+    if (this.#first('te')?.includes('trailers') === true) text += 'TE: trailers\r\n';
+    return Buffer.from(`${text}${forwardedLines}X-Forwarded-Host: ${this.host}\r\n\r\n`, 'latin1');
+  }
+}

@@ -1,0 +1,48 @@
+// An HTTP/1.1 response head as HTTP/2 header fields.
+
+import { Kind } from '../http1/field-kinds.ts';
+import type { FieldTable } from '../http1/field-table.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+
+/** Names and values in turn, with the status first. */
+export function toHttp2Fields(head: ResponseHead): string[] {
+  const fields = [':status', String(head.status)];
+  for (let i = 0; i < head.fields.count; i++) {
+    switch (head.fields.kind(i)) {
+      case Kind.connection:
+      case Kind.keepAlive:
+      case Kind.transferEncoding:
+      case Kind.upgrade:
+      case Kind.drop:
+        continue;
+      case Kind.contentLength:
+        if (head.status < 200 || head.status === 204) continue;
+        break;
+      default:
+        if (head.connection.ends(head.buf, head.fields, i)) continue;
+    }
+    fields.push(nameOf(head.buf, head.fields, i), valueOf(head.buf, head.fields, i));
+  }
+  return fields;
+}
+
+/** The fields of a trailer section by name. */
+export function toTrailers(section: Buffer, table: FieldTable): Record<string, string | string[]> {
+  const trailers: Record<string, string | string[]> = {};
+  if (table.read(section, 0, section.length) < 1) return trailers;
+  for (let i = 0; i < table.count; i++) {
+    const name = nameOf(section, table, i);
+    const value = valueOf(section, table, i);
+    const known = trailers[name];
+    trailers[name] = known === undefined ? value : [known, value].flat();
+  }
+  return trailers;
+}
+
+function nameOf(buf: Buffer, fields: FieldTable, index: number): string {
+  return buf.toString('latin1', fields.lineStart(index), fields.nameEnd(index)).toLowerCase();
+}
+
+function valueOf(buf: Buffer, fields: FieldTable, index: number): string {
+  return buf.toString('latin1', fields.valueStart(index), fields.valueEnd(index));
+}

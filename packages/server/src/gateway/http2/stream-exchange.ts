@@ -1,0 +1,237 @@
+// One HTTP/2 stream: its request goes to the server as HTTP/1.1, and the response comes back as HTTP/2.
+
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { answerFor, type Refusal } from '../answers/refusal.ts';
+import type { Arrival, GatewayContext } from '../context.ts';
+import { FieldTable } from '../http1/field-table.ts';
+import { Framing } from '../http1/framing.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { Destination } from '../routing/route-table.ts';
+import { failureRefusal } from '../upstream/failure.ts';
+import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { Http2Request } from './request-translation.ts';
+import { toHttp2Fields, toTrailers } from './response-translation.ts';
+
+const trailerTable = new FieldTable();
+
+export class StreamExchange implements ResponseSink {
+  readonly decodes = true;
+  readonly #stream: ServerHttp2Stream;
+  readonly #arrival: Arrival;
+  readonly #context: GatewayContext;
+  readonly #request: Http2Request;
+  #destination: Destination | undefined;
+  #upstream: UpstreamConnection | undefined;
+  #sentHead: Buffer | undefined;
+  #chunked = false;
+  #bodyBytes = 0;
+  #requestEnded = false;
+  #requestTrailers: readonly string[] = [];
+  #responding = false;
+  #trailers: Record<string, string | string[]> = {};
+
+  constructor(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival, context: GatewayContext) {
+    this.#stream = stream;
+    this.#arrival = arrival;
+    this.#context = context;
+    this.#request = new Http2Request(raw);
+  }
+
+  start(): void {
+    const stream = this.#stream;
+    stream.on('error', () => {});
+    stream.on('close', () => this.#onClose());
+    const { fault } = this.#request;
+    if (fault !== undefined) {
+      this.#refuse({ code: fault });
+      return;
+    }
+    const destination = this.#context.router.route(this.#request);
+    if (!('upstream' in destination)) {
+      this.#refuse(destination);
+      return;
+    }
+    this.#destination = destination;
+    this.#requestEnded = stream.endAfterHeaders;
+    this.#chunked = !this.#requestEnded && this.#request.contentLength === -1;
+    this.#sentHead = this.#request.toHttp1(this.#chunked, this.#arrival.forwardedLines, destination.host);
+    if (!this.#send(false)) return;
+    stream.on('drain', () => this.#upstream?.resume());
+    if (this.#requestEnded) {
+      stream.resume();
+      return;
+    }
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    stream.on('trailers', (_headers, _flags, raw: string[]) => {
+      this.#requestTrailers = raw;
+    });
+    stream.on('end', () => this.#onRequestEnd());
+  }
+
+  /** @returns whether the request is on its way */
+  #send(fresh: boolean): boolean {
+    const { upstream } = this.#destination!;
+    const connection = upstream.acquire(this, this.#request.method === 'HEAD', this.#isRepeatable, fresh);
+    if (connection === undefined) {
+      this.#refuse(upstream.fullRefusal());
+      return false;
+    }
+    this.#upstream = connection;
+    if (this.#requestEnded) connection.finishRequest();
+    connection.socket.write(this.#sentHead!);
+    return true;
+  }
+
+  get #isRepeatable(): boolean {
+    return this.#stream.endAfterHeaders && (this.#request.method === 'GET' || this.#request.method === 'HEAD');
+  }
+
+  // --- From the client
+
+  #onData(chunk: Buffer): void {
+    const socket = this.#upstream?.socket;
+    if (socket === undefined || chunk.length === 0) return;
+    this.#bodyBytes += chunk.length;
+    if (!this.#chunked && this.#bodyBytes > this.#request.contentLength) {
+      this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
+      return;
+    }
+    socket.cork();
+    if (this.#chunked) socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    let free = socket.write(chunk);
+    if (this.#chunked) free = socket.write('\r\n', 'latin1');
+    socket.uncork();
+    if (!free && socket.writableLength > 0) this.#stream.pause();
+  }
+
+  #onRequestEnd(): void {
+    if (this.#requestEnded || this.#stream.aborted) return;
+    const upstream = this.#upstream;
+    if (upstream === undefined) return;
+    if (!this.#chunked && this.#bodyBytes !== this.#request.contentLength) {
+      this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
+      return;
+    }
+    this.#requestEnded = true;
+    upstream.finishRequest();
+    if (this.#chunked) upstream.socket.write(`0\r\n${this.#trailerLines()}\r\n`, 'latin1');
+  }
+
+  #trailerLines(): string {
+    let lines = '';
+    for (let i = 0; i + 1 < this.#requestTrailers.length; i += 2) {
+      lines += `${this.#requestTrailers[i]}: ${this.#requestTrailers[i + 1]}\r\n`;
+    }
+    return lines;
+  }
+
+  #onClose(): void {
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.abort();
+  }
+
+  // --- From the server
+
+  onInterim(response: ResponseHead): void {
+    if (this.#stream.destroyed || this.#stream.headersSent) return;
+    const fields: Record<string, string | string[]> = {};
+    const list = toHttp2Fields(response);
+    for (let i = 0; i < list.length; i += 2) {
+      const known = fields[list[i]!];
+      fields[list[i]!] = known === undefined ? list[i + 1]! : [known, list[i + 1]!].flat();
+    }
+    this.#stream.additionalHeaders(fields);
+  }
+
+  onUpgrade(): void {
+    this.#onClose();
+    this.onFailure('malformed');
+  }
+
+  onResponse(response: ResponseHead, _buf: Buffer, _start: number, _end: number, done: boolean): void {
+    this.#responding = true;
+    this.#sentHead = undefined;
+    if (done) this.#upstream = undefined;
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    const waitForTrailers = !done && response.framing === Framing.chunked;
+    try {
+      this.#stream.respond(toHttp2Fields(response), { endStream: done, waitForTrailers });
+    } catch {
+      // Two values of a field that HTTP/2 allows once: a fault of the server's.
+      this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+      return;
+    }
+    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(this.#trailers));
+    if (done) this.#finish();
+  }
+
+  onBody(buf: Buffer, start: number, end: number, done: boolean): void {
+    if (end > start && !this.#stream.destroyed) {
+      const free = this.#stream.write(Buffer.from(buf.subarray(start, end)));
+      if (!free) this.#upstream?.pause();
+    }
+    if (!done) return;
+    this.#upstream = undefined;
+    this.#stream.end();
+    this.#finish();
+  }
+
+  onTrailer(section: Buffer): void {
+    this.#trailers = toTrailers(section, trailerTable);
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.#requestEnded) this.#stream.resume();
+  }
+
+  onRouteGone(): void {
+    this.#upstream = undefined;
+    this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    const failed = this.#upstream;
+    this.#upstream = undefined;
+    if (this.#responding) {
+      this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+    } else if (failure === 'broken' && this.#isRepeatable && failed?.reused === true && !failed.responded) {
+      this.#send(true);
+    } else {
+      this.#refuse(failureRefusal(failure, this.#destination!.upstream.target));
+    }
+  }
+
+  // --- Ends of the stream
+
+  /** The response is complete; a client that still sends its request may stop (RFC 9113, section 8.1). */
+  #finish(): void {
+    if (!this.#requestEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  #refuse(refusal: Refusal): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    const { status, contentType, body } = answerFor(refusal, this.#request);
+    const bytes = Buffer.from(body);
+    stream.respond(
+      {
+        ':status': status,
+        'content-type': contentType,
+        'content-length': bytes.length,
+        'x-content-type-options': 'nosniff',
+      },
+      { endStream: this.#request.method === 'HEAD' },
+    );
+    if (this.#request.method !== 'HEAD') stream.end(bytes);
+    stream.resume();
+    if (!this.#requestEnded && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  /** Ends the stream so that the client cannot take it for the end of the response. */
+  #reset(code: number): void {
+    this.#onClose();
+    this.#stream.close(code);
+  }
+}

@@ -1,0 +1,53 @@
+// Every bound of the gateway in one place. Times are in milliseconds, sizes in bytes.
+
+const KIB = 1024;
+const SECOND = 1000;
+
+export const limits = {
+  /** A request head or response head with all its header lines. */
+  headBytes: 64 * KIB,
+  headerCount: 200,
+  /** The request target; leaves room for the header lines beside it. */
+  targetBytes: 32 * KIB,
+  /** The trailer section of a chunked body. */
+  trailerBytes: 16 * KIB,
+  /** One line that gives a chunk's size, with its extensions. */
+  chunkLineBytes: 4 * KIB,
+
+  /** From accepting a connection to its first bytes. */
+  firstBytesTime: 30 * SECOND,
+  tlsHandshakeTime: 10 * SECOND,
+  /** From the first byte of a request head to its last. */
+  headTime: 30 * SECOND,
+  /** Longer than load balancers in front keep theirs, so that they end idle connections and no request meets a FIN. */
+  idleTime: 620 * SECOND,
+  /** How long bytes of a refused request are read and dropped, so that the answer is not lost to a reset. */
+  lingerTime: 5 * SECOND,
+  /** How long a peer may leave bytes unread that a closing connection still has to send. */
+  flushTime: 30 * SECOND,
+  /** After how long without traffic the kernel probes whether a peer is still there. */
+  keepAliveProbe: 30 * SECOND,
+
+  connectTime: 10 * SECOND,
+  /** Idle connections to one port of one sandbox. */
+  idleUpstreams: 64,
+  upstreamIdleTime: 60 * SECOND,
+  /** A request that must not be repeated takes no connection that idled longer: its server may be closing it. */
+  unrepeatableIdleTime: 1 * SECOND,
+  /** Connections to one sandbox, in use and idle. */
+  upstreamsPerSandbox: 8192,
+
+  connectionsPerWorker: 50_000,
+  /** HTTP/2 streams of one connection that are open at once. */
+  streamsPerSession: 250,
+  /** Bytes that a client may send ahead on one stream, and on all streams of a connection together. */
+  streamWindow: 1024 * KIB,
+  sessionWindow: 4096 * KIB,
+  /** What `node:http2` may hold for one connection. */
+  sessionMemory: 64_000_000,
+  /** Bytes that wait for a slow reader before reading from the other side pauses. */
+  writeBuffer: 64 * KIB,
+
+  /** How often time limits are looked at. */
+  sweepInterval: 1 * SECOND,
+} as const;

@@ -1,0 +1,135 @@
+// What the gateway knows: the sandboxes by ID and the services by label, each with the connections that belong to it.
+
+import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import type { GatewaySettings, Route, ServiceRoute } from '@sandport/protocol/routes';
+import type { Sweep } from '../sweep.ts';
+import { Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+
+/** Where a request goes. Made once for each port, so that a request costs no object. */
+export interface Destination {
+  readonly upstream: Upstream;
+  /** What the server sees as Host, if not what the client sent. */
+  readonly host: string | undefined;
+}
+
+interface PortEntry {
+  readonly upstream: Upstream;
+  /** For requests that name the sandbox in their host. */
+  readonly direct: Destination;
+  /** For requests to the shared host, which names no sandbox: the server sees the name that does. */
+  readonly shared: Destination;
+}
+
+/** One start of a sandbox. */
+export class RouteEntry implements UpstreamGroup {
+  readonly sweep: Sweep;
+  readonly connections = new Set<UpstreamConnection>();
+  route: Route;
+  /** SHA-256 that a traffic access token must have; undefined for a public sandbox. */
+  tokenDigest: Buffer | undefined;
+  readonly #domain: string;
+  readonly #ports = new Map<number, PortEntry>();
+
+  constructor(route: Route, domain: string, sweep: Sweep) {
+    this.route = route;
+    this.sweep = sweep;
+    this.#domain = domain;
+    this.tokenDigest = digestOf(route);
+  }
+
+  /** Takes what may change while the sandbox runs. */
+  update(route: Route): void {
+    const remap = route.maskRequestHost !== this.route.maskRequestHost;
+    this.route = route;
+    this.tokenDigest = digestOf(route);
+    if (remap) for (const [port, entry] of this.#ports) this.#ports.set(port, this.#entry(port, entry.upstream));
+  }
+
+  destination(port: number, shared: boolean): Destination {
+    let entry = this.#ports.get(port);
+    if (entry === undefined) {
+      const { sandboxId, address } = this.route;
+      entry = this.#entry(port, new Upstream(this, { kind: 'sandbox', sandboxId, host: address, port }));
+      this.#ports.set(port, entry);
+    }
+    return shared ? entry.shared : entry.direct;
+  }
+
+  #entry(port: number, upstream: Upstream): PortEntry {
+    const mask = port === AGENT_PORT ? undefined : this.route.maskRequestHost?.replaceAll('${PORT}', String(port));
+    const combined = `${port}-${this.route.sandboxId}.${this.#domain}`;
+    return { upstream, direct: { upstream, host: mask }, shared: { upstream, host: mask ?? combined } };
+  }
+
+  /** Cuts every connection, towards the sandbox and towards the clients. */
+  end(): void {
+    for (const connection of [...this.connections]) connection.cut();
+  }
+}
+
+class ServiceEntry implements UpstreamGroup {
+  readonly sweep: Sweep;
+  readonly connections = new Set<UpstreamConnection>();
+  readonly socketPath: string;
+  readonly destination: Destination;
+
+  constructor(socketPath: string, sweep: Sweep) {
+    this.sweep = sweep;
+    this.socketPath = socketPath;
+    this.destination = { upstream: new Upstream(this, { kind: 'service', path: socketPath }), host: undefined };
+  }
+}
+
+export class RouteTable {
+  readonly domain: string;
+  readonly #sweep: Sweep;
+  readonly #routes = new Map<string, RouteEntry>();
+  readonly #services = new Map<string, ServiceEntry>();
+
+  constructor(settings: GatewaySettings, sweep: Sweep) {
+    this.domain = settings.domain;
+    this.#sweep = sweep;
+  }
+
+  sandbox(sandboxId: string): RouteEntry | undefined {
+    return this.#routes.get(sandboxId);
+  }
+
+  service(label: string): Destination | undefined {
+    return this.#services.get(label)?.destination;
+  }
+
+  setRoute(route: Route): void {
+    const known = this.#routes.get(route.sandboxId);
+    if (known?.route.generation === route.generation && known.route.address === route.address) {
+      known.update(route);
+      return;
+    }
+    this.#routes.set(route.sandboxId, new RouteEntry(route, this.domain, this.#sweep));
+    known?.end();
+  }
+
+  deleteRoute(sandboxId: string): void {
+    const known = this.#routes.get(sandboxId);
+    this.#routes.delete(sandboxId);
+    known?.end();
+  }
+
+  /** Makes the table equal to a snapshot. Connections of what is the same in both go on. */
+  replace(routes: readonly Route[], services: readonly ServiceRoute[]): void {
+    const ids = new Set(routes.map((route) => route.sandboxId));
+    for (const id of [...this.#routes.keys()]) if (!ids.has(id)) this.deleteRoute(id);
+    for (const route of routes) this.setRoute(route);
+    const known = new Map(this.#services);
+    this.#services.clear();
+    for (const { label, socketPath } of services) {
+      const same = known.get(label);
+      this.#services.set(label, same?.socketPath === socketPath ? same : new ServiceEntry(socketPath, this.#sweep));
+    }
+  }
+}
+
+function digestOf(route: Route): Buffer | undefined {
+  return route.access.kind === 'token' ? Buffer.from(route.access.tokenSha256, 'hex') : undefined;
+}

@@ -1,0 +1,76 @@
+// Decides by a request's own host name where it goes. Knows nothing of connections, and remembers nothing about them.
+
+import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import { type HostName, isSandboxId, parseHostName, parsePort } from '@sandport/protocol/host-name';
+import type { Refusal } from '../answers/refusal.ts';
+import { decodePath, isControlRoute } from './control-routes.ts';
+import type { RequestFacts } from './request-facts.ts';
+import type { Destination, RouteTable } from './route-table.ts';
+import { isTrafficToken, TRAFFIC_TOKEN_HEADER } from './traffic-token.ts';
+
+const SHARED_LABEL = 'sandbox';
+const ID_HEADER = 'e2b-sandbox-id';
+const PORT_HEADER = 'e2b-sandbox-port';
+
+const INVALID_HOST: Refusal = { code: 'invalid_host', reason: 'host' };
+const INVALID_ID: Refusal = { code: 'invalid_host', reason: 'sandbox-id' };
+const INVALID_PORT: Refusal = { code: 'invalid_sandbox_port' };
+
+/** How many host names are remembered with what they mean, which depends on the name alone. */
+const MEMO_SIZE = 4096;
+
+export class Router {
+  readonly #table: RouteTable;
+  readonly #names = new Map<string, HostName>();
+
+  constructor(table: RouteTable) {
+    this.#table = table;
+  }
+
+  route(request: RequestFacts): Destination | Refusal {
+    const name = this.#read(request.host);
+    if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, false);
+    if (name.kind === 'local') return this.#byHeaders(request, false);
+    if (name.kind === 'service') {
+      if (name.label === SHARED_LABEL) return this.#byHeaders(request, true);
+      return this.#table.service(name.label) ?? INVALID_HOST;
+    }
+    if (name.reason === 'sandbox-port') return INVALID_PORT;
+    return name.reason === 'sandbox-id' ? INVALID_ID : INVALID_HOST;
+  }
+
+  #read(host: string): HostName {
+    let name = this.#names.get(host);
+    if (name === undefined) {
+      name = parseHostName(host, this.#table.domain);
+      if (this.#names.size >= MEMO_SIZE) this.#names.clear();
+      this.#names.set(host, name);
+    }
+    return name;
+  }
+
+  #byHeaders(request: RequestFacts, shared: boolean): Destination | Refusal {
+    const id = request.header(ID_HEADER);
+    const portText = request.header(PORT_HEADER);
+    if (id === undefined && portText === undefined) return INVALID_HOST;
+    if (id === undefined || portText === undefined) return { code: 'missing_routing_header' };
+    if (!isSandboxId(id)) return INVALID_ID;
+    const port = parsePort(portText);
+    return port === undefined ? INVALID_PORT : this.#toSandbox(request, id, port, shared);
+  }
+
+  #toSandbox(request: RequestFacts, sandboxId: string, port: number, shared: boolean): Destination | Refusal {
+    if (port === AGENT_PORT) {
+      const path = request.path();
+      if (isControlRoute(path)) return { code: 'reserved_path', path: decodePath(path) };
+    }
+    const entry = this.#table.sandbox(sandboxId);
+    if (entry === undefined) return { code: 'url_sandbox_not_found', sandboxId };
+    if (entry.tokenDigest !== undefined && port !== AGENT_PORT) {
+      const token = request.header(TRAFFIC_TOKEN_HEADER);
+      if (token === undefined || token === '') return { code: 'traffic_token_missing', sandboxId };
+      if (!isTrafficToken(token, entry.tokenDigest)) return { code: 'traffic_token_invalid', sandboxId };
+    }
+    return entry.destination(port, shared);
+  }
+}

@@ -1,0 +1,258 @@
+// One connection to a server in a sandbox (or to a service's socket), serving one request at a time.
+
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { BodyReader } from '../http1/body.ts';
+import type { ChunkData } from '../http1/chunked.ts';
+import { Parse } from '../http1/field-table.ts';
+import { ResponseHead } from '../http1/response-head.ts';
+import { limits } from '../limits.ts';
+import type { Expiring, Sweep } from '../sweep.ts';
+import type { ResponseSink, UpstreamFailure } from './response-sink.ts';
+
+/** What owns a connection: takes it back when it is idle, and forgets it when it is gone. */
+export interface ConnectionOwner {
+  readonly sweep: Sweep;
+  release(connection: UpstreamConnection): void;
+  forget(connection: UpstreamConnection): void;
+}
+
+const State = { head: 0, body: 1, tunnel: 2, gone: 3 } as const;
+
+/** Bytes are used up within the callback that brings them, so that all connections read into one buffer. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+/** Likewise: what is read from it is used before the callback ends. */
+const head = new ResponseHead();
+const NOTHING = Buffer.alloc(0);
+
+export class UpstreamConnection implements Expiring, ChunkData {
+  readonly socket: Socket;
+  readonly owner: ConnectionOwner;
+  deadline: number;
+  /** The time of the sweep at which it was last put back, and how long its server keeps it. */
+  idleSince = 0;
+  keepAliveTime = Infinity;
+  /** Whether it has served a request before the current one. */
+  reused = false;
+  /** Whether a byte of the current response has come. */
+  responded = false;
+  #connected = false;
+  #state: number = State.head;
+  #sink: ResponseSink | undefined;
+  #isHead = false;
+  #requestSent = false;
+  #persistent = false;
+  #partialHead: Buffer | undefined;
+  readonly #body = new BodyReader();
+
+  constructor(owner: ConnectionOwner, address: { host: string; port: number } | { path: string }) {
+    this.owner = owner;
+    this.deadline = owner.sweep.now + limits.connectTime + limits.sweepInterval;
+    const options: NetConnectOpts = {
+      ...address,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: limits.keepAliveProbe,
+      onread: {
+        buffer: readBuffer,
+        callback: (length: number): boolean => {
+          this.#onBytes(readBuffer, 0, length);
+          return true;
+        },
+      },
+    };
+    this.socket = connect(options);
+    this.socket.on('connect', () => {
+      this.#connected = true;
+      this.deadline = 0;
+    });
+    this.socket.on('drain', () => this.#sink?.onUpstreamDrain());
+    this.socket.on('end', () => this.#onEnd());
+    this.socket.on('error', (error: NodeJS.ErrnoException) => this.#onError(error));
+    this.socket.on('close', () => this.#fail('broken'));
+    owner.sweep.add(this);
+  }
+
+  get sink(): ResponseSink | undefined {
+    return this.#sink;
+  }
+
+  /** Starts a request. The bytes are the caller's to write, to `socket`. */
+  begin(sink: ResponseSink, isHead: boolean): void {
+    this.#sink = sink;
+    this.#state = State.head;
+    this.#isHead = isHead;
+    this.#requestSent = false;
+    this.responded = false;
+    if (this.#connected) this.deadline = 0;
+  }
+
+  /** The last byte of the request has been written. */
+  finishRequest(): void {
+    this.#requestSent = true;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  /** The client is gone, or what it sends is no longer a request. */
+  abort(): void {
+    this.#sink = undefined;
+    this.#close();
+  }
+
+  /** The sandbox is gone: cuts the connection, and lets the client see it. */
+  cut(): void {
+    const sink = this.#sink;
+    this.abort();
+    sink?.onRouteGone();
+  }
+
+  onDeadline(): void {
+    this.#fail(this.#connected ? 'broken' : 'unreachable');
+  }
+
+  onChunkData(buf: Buffer, start: number, end: number): void {
+    this.#sink?.onBody(buf, start, end, false);
+  }
+
+  #onBytes(buf: Buffer, start: number, end: number): void {
+    let pos = start;
+    while (pos < end || this.#partialHead !== undefined) {
+      if (this.#sink === undefined) {
+        this.#close();
+        return;
+      }
+      if (this.#state === State.head) {
+        this.responded = true;
+        if (this.#partialHead !== undefined) {
+          buf = Buffer.concat([this.#partialHead, buf.subarray(pos, end)]);
+          pos = 0;
+          end = buf.length;
+          this.#partialHead = undefined;
+        }
+        pos = this.#readHead(buf, pos, end);
+        if (pos === -1) return;
+      } else if (this.#state === State.body) {
+        pos = this.#readBody(buf, pos, end);
+      } else {
+        if (this.#state === State.tunnel) this.#sink.onBody(buf, pos, end, false);
+        return;
+      }
+    }
+  }
+
+  /** @returns where to go on, or -1 */
+  #readHead(buf: Buffer, pos: number, end: number): number {
+    const sink = this.#sink!;
+    const bodyStart = head.read(buf, pos, end, this.#isHead);
+    if (bodyStart === Parse.incomplete && end - pos <= limits.headBytes) {
+      this.#partialHead = Buffer.from(buf.subarray(pos, end));
+      return -1;
+    }
+    if (bodyStart < 1) {
+      this.#fail('malformed');
+      return -1;
+    }
+    if (head.status === 101) {
+      this.#state = State.tunnel;
+      sink.onUpgrade(head, buf, bodyStart, end);
+      return -1;
+    }
+    if (head.status < 200) {
+      sink.onInterim(head);
+      return bodyStart;
+    }
+    this.#persistent = head.persistent;
+    this.keepAliveTime = head.keepAliveTimeout < 0 ? Infinity : head.keepAliveTimeout * 1000;
+    this.#body.begin(head.framing, head.contentLength);
+    this.#state = State.body;
+    if (sink.decodes) {
+      if (this.#body.done) this.#leave(bodyStart < end);
+      sink.onResponse(head, buf, bodyStart, bodyStart, this.#body.done);
+      return bodyStart;
+    }
+    const bodyEnd = this.#body.read(buf, bodyStart, end);
+    if (this.#body.failed) {
+      this.#fail('malformed');
+      return -1;
+    }
+    if (this.#body.done) this.#leave(bodyEnd < end);
+    sink.onResponse(head, buf, bodyStart, bodyEnd, this.#body.done);
+    return this.#body.done ? end : bodyEnd;
+  }
+
+  #readBody(buf: Buffer, pos: number, end: number): number {
+    const sink = this.#sink!;
+    const bodyEnd = this.#body.read(buf, pos, end, sink.decodes ? this : undefined);
+    if (this.#sink !== sink) return end;
+    if (this.#body.failed) {
+      this.#fail('malformed');
+      return end;
+    }
+    const done = this.#body.done;
+    if (!sink.decodes) {
+      if (done) this.#leave(bodyEnd < end);
+      sink.onBody(buf, pos, bodyEnd, done);
+    } else if (done) {
+      const trailer = this.#body.trailer;
+      if (trailer !== undefined && trailer.length > 0) sink.onTrailer(trailer);
+      this.#leave(bodyEnd < end);
+      sink.onBody(NOTHING, 0, 0, true);
+    }
+    return done ? end : bodyEnd;
+  }
+
+  /** Parts from the request that is answered: back to the pool, or gone if anything is left over on either side. */
+  #leave(surplus: boolean): void {
+    this.#sink = undefined;
+    if (surplus || !this.#persistent || !this.#requestSent || this.socket.writableLength > 0) {
+      this.#close();
+    } else {
+      this.#state = State.head;
+      this.reused = true;
+      this.socket.resume();
+      this.owner.release(this);
+    }
+  }
+
+  #onEnd(): void {
+    const sink = this.#sink;
+    if (sink !== undefined && this.#state === State.tunnel) {
+      sink.onBody(NOTHING, 0, 0, true);
+    } else if (sink !== undefined && this.#state === State.body && this.#body.endOfConnection()) {
+      this.#sink = undefined;
+      this.#close();
+      sink.onBody(NOTHING, 0, 0, true);
+    } else {
+      this.#fail('broken');
+    }
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    if (this.#connected) this.#fail('broken');
+    else this.#fail(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'refused' : 'unreachable');
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    const sink = this.#sink;
+    this.abort();
+    sink?.onFailure(failure);
+  }
+
+  #close(): void {
+    if (this.#state === State.gone) return;
+    this.#state = State.gone;
+    this.#partialHead = undefined;
+    this.owner.sweep.delete(this);
+    this.owner.forget(this);
+    // An end in order would let the server believe that it was heard to the end.
+    if (this.#connected && !this.socket.closed) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+}

@@ -1,0 +1,86 @@
+// Where requests for one port of one start of a sandbox, or for one service, go: a small pool of connections.
+
+import type { Refusal } from '../answers/refusal.ts';
+import { limits } from '../limits.ts';
+import type { Sweep } from '../sweep.ts';
+import type { ResponseSink } from './response-sink.ts';
+import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts';
+
+/** Whom an upstream belongs to: one start of a sandbox, or a service. Counts and ends its connections. */
+export interface UpstreamGroup {
+  readonly sweep: Sweep;
+  readonly connections: Set<UpstreamConnection>;
+}
+
+export type UpstreamTarget =
+  | { readonly kind: 'sandbox'; readonly sandboxId: string; readonly host: string; readonly port: number }
+  | { readonly kind: 'service'; readonly path: string };
+
+export class Upstream implements ConnectionOwner {
+  readonly target: UpstreamTarget;
+  readonly sweep: Sweep;
+  readonly #group: UpstreamGroup;
+  readonly #idle: UpstreamConnection[] = [];
+
+  constructor(group: UpstreamGroup, target: UpstreamTarget) {
+    this.#group = group;
+    this.sweep = group.sweep;
+    this.target = target;
+  }
+
+  /**
+   * Gives a connection for one request: the one that was idle for the shortest time, else a new one.
+   *
+   * @param repeatable whether the request may be sent again when an idle connection turns out to be dead
+   * @returns undefined when the sandbox has as many connections as it may have
+   */
+  acquire(sink: ResponseSink, isHead: boolean, repeatable: boolean, fresh = false): UpstreamConnection | undefined {
+    let connection: UpstreamConnection | undefined;
+    while (!fresh && this.#idle.length > 0) {
+      const candidate = this.#idle[this.#idle.length - 1]!;
+      const idleTime = this.sweep.now - candidate.idleSince;
+      if (idleTime >= candidate.keepAliveTime - limits.sweepInterval) {
+        candidate.abort();
+      } else {
+        if (repeatable || idleTime <= limits.unrepeatableIdleTime) connection = this.#idle.pop();
+        break;
+      }
+    }
+    if (connection === undefined) {
+      if (this.#group.connections.size >= limits.upstreamsPerSandbox) return undefined;
+      connection = new UpstreamConnection(this, this.#address());
+      this.#group.connections.add(connection);
+    }
+    connection.begin(sink, isHead);
+    return connection;
+  }
+
+  /** What a client is told when `acquire` gives nothing. */
+  fullRefusal(): Refusal {
+    if (this.target.kind === 'service') return { code: 'api_unavailable' };
+    const { sandboxId } = this.target;
+    return { code: 'too_many_connections', sandboxId, limit: limits.upstreamsPerSandbox };
+  }
+
+  release(connection: UpstreamConnection): void {
+    if (this.#idle.length >= limits.idleUpstreams) {
+      connection.abort();
+      return;
+    }
+    connection.idleSince = this.sweep.now;
+    connection.deadline = this.sweep.now + limits.upstreamIdleTime;
+    this.#idle.push(connection);
+  }
+
+  forget(connection: UpstreamConnection): void {
+    this.#group.connections.delete(connection);
+    const index = this.#idle.indexOf(connection);
+    if (index !== -1) this.#idle.splice(index, 1);
+  }
+
+  #address(): { host: string; port: number } | { path: string } {
+    return this.target.kind === 'sandbox'
+      ? { host: this.target.host, port: this.target.port }
+      : { path: this.target.path };
+  }
+}
