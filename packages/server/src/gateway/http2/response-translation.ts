@@ -21,7 +21,7 @@ export function toHttp2Fields(head: ResponseHead): string[] {
       default:
         if (head.connection.ends(head.buf, head.fields, i)) continue;
     }
-    fields.push(nameOf(head.buf, head.fields, i), valueOf(head.buf, head.fields, i));
+    fields.push(fieldName(head.buf, head.fields, i), fieldValue(head.buf, head.fields, i));
   }
   return fields;
 }
@@ -31,18 +31,18 @@ export function toTrailers(section: Buffer, table: FieldTable): Record<string, s
   const trailers: Record<string, string | string[]> = {};
   if (table.read(section, 0, section.length) < 1) return trailers;
   for (let i = 0; i < table.count; i++) {
-    const name = nameOf(section, table, i);
-    const value = valueOf(section, table, i);
+    const name = fieldName(section, table, i);
+    const value = fieldValue(section, table, i);
     const known = trailers[name];
     trailers[name] = known === undefined ? value : [known, value].flat();
   }
   return trailers;
 }
 
-function nameOf(buf: Buffer, fields: FieldTable, index: number): string {
+function fieldName(buf: Buffer, fields: FieldTable, index: number): string {
   return buf.toString('latin1', fields.lineStart(index), fields.nameEnd(index)).toLowerCase();
 }
 
-function valueOf(buf: Buffer, fields: FieldTable, index: number): string {
+function fieldValue(buf: Buffer, fields: FieldTable, index: number): string {
   return buf.toString('latin1', fields.valueStart(index), fields.valueEnd(index));
 }
