@@ -35,6 +35,10 @@ export const CreateSandboxBody = Type.Object({
 });
 export type CreateSandboxBody = Static<typeof CreateSandboxBody>;
 
+/** The second version of creation: agent and private URLs are always secured by tokens. */
+export const CreateSandboxV2Body = Type.Omit(CreateSandboxBody, ['secure']);
+export type CreateSandboxV2Body = Static<typeof CreateSandboxV2Body>;
+
 /** Answer of create and connect. */
 export const Sandbox = Type.Object({
   templateID: Type.String(),
@@ -88,6 +92,11 @@ export const TimeoutBody = Type.Object({
   timeout: Type.Integer(),
 });
 export const ConnectBody = TimeoutBody;
+/** The second version of connect: the body is optional. */
+export const ConnectV2Body = Type.Union([
+  Type.Object({ timeout: Type.Optional(Type.Integer()), memory: Type.Optional(Type.Boolean()) }),
+  Type.Null(),
+]);
 export const RefreshBody = Type.Object({ duration: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600 })) });
 
 /** The constant second field of legacy host names; official clients expect some string. */

@@ -63,9 +63,18 @@ function readToken(token: string): Position {
   return { startedAt: Number(match[1]), id: match[2]! };
 }
 
-/** The value is a query string of its own, encoded once more by the outer one. */
+/** The value is a query string of its own, in which the clients have encoded each key and value once before. */
 function readMetadata(text: string | undefined): [string, string][] {
-  return text === undefined ? [] : [...new URLSearchParams(text)];
+  if (text === undefined) return [];
+  return [...new URLSearchParams(text)].map(([key, value]) => [decode(key), decode(value)]);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function readStates(text: string | undefined): string[] {

@@ -1,6 +1,6 @@
 // Create, read, list and kill sandboxes.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { CreateSandboxBody, ListedSandbox, Sandbox, SandboxDetail } from '@sandport/protocol/api';
+import { CreateSandboxBody, CreateSandboxV2Body, ListedSandbox, Sandbox, SandboxDetail } from '@sandport/protocol/api';
 import { SandportError } from '@sandport/protocol/errors';
 import { Type } from 'typebox';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
@@ -16,6 +16,7 @@ export interface SandboxRoutesOptions {
 
 /** What a creation without `timeout` gets, in seconds. The clients always send theirs. */
 const DEFAULT_TIMEOUT_SECONDS = 15;
+const DEFAULT_TIMEOUT_SECONDS_V2 = 300;
 
 const text = Type.Optional(Type.String({ maxLength: 8192 }));
 const ListQuerystring = Type.Object({
@@ -34,6 +35,16 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     { schema: { summary: 'Create a sandbox', body: CreateSandboxBody, response: { 201: Sandbox } } },
     async (request, reply) => {
       const record = await sandboxes.create(createRequest(request.body));
+      return reply.status(201).send(sandboxAnswer(record, tokens));
+    },
+  );
+
+  app.post(
+    '/v2/sandboxes',
+    { schema: { summary: 'Create a sandbox, always secured', body: CreateSandboxV2Body, response: { 201: Sandbox } } },
+    async (request, reply) => {
+      const body = { timeout: DEFAULT_TIMEOUT_SECONDS_V2, ...request.body, secure: true };
+      const record = await sandboxes.create(createRequest(body));
       return reply.status(201).send(sandboxAnswer(record, tokens));
     },
   );

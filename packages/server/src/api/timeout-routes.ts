@@ -1,11 +1,12 @@
 // Everything that moves the end of a sandbox.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { ConnectBody, RefreshBody, Sandbox, TimeoutBody } from '@sandport/protocol/api';
+import { ConnectBody, ConnectV2Body, RefreshBody, Sandbox, TimeoutBody } from '@sandport/protocol/api';
 import { sandboxAnswer } from './sandbox-answers.ts';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 import type { SandboxRoutesOptions } from './sandbox-routes.ts';
 
 const DEFAULT_REFRESH_SECONDS = 15;
+const DEFAULT_CONNECT_SECONDS = 300;
 
 export const timeoutRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = async (app, { sandboxes, tokens }) => {
   app.post(
@@ -40,6 +41,22 @@ export const timeoutRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     async (request) => {
       const record = sandboxes.extend(readSandboxId(request.params.sandboxID), request.body.timeout);
       return sandboxAnswer(record, tokens);
+    },
+  );
+
+  app.post(
+    '/v2/sandboxes/:sandboxID/connect',
+    {
+      schema: {
+        summary: 'Connect to a sandbox and move its end to a later time',
+        params: SandboxIdParameter,
+        body: ConnectV2Body,
+        response: { 200: Sandbox },
+      },
+    },
+    async (request) => {
+      const seconds = request.body?.timeout ?? DEFAULT_CONNECT_SECONDS;
+      return sandboxAnswer(sandboxes.extend(readSandboxId(request.params.sandboxID), seconds), tokens);
     },
   );
 };

@@ -1,0 +1,38 @@
+// The options of every command that starts or examines a server.
+import type { ServerOptions } from '@sandport/server/settings';
+import { type Command, InvalidArgumentError } from 'commander';
+
+/** As commander hands them over. */
+export interface ServerFlags {
+  readonly data?: string;
+  readonly listen?: string[];
+  readonly domain?: string;
+  readonly runtime?: string;
+  readonly gateways?: number;
+  readonly maxSandboxes?: number;
+  readonly keep?: boolean;
+}
+
+export function addServerOptions(command: Command): Command {
+  return command
+    .option('--data <dir>', 'directory of everything that has to survive')
+    .option('--listen <host:port>', 'address of the gateway, HTTPS and HTTP alike; can be repeated', collect)
+    .option('--domain <domain>', 'domain of the public URLs (default: sandport.localhost)')
+    .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
+    .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
+    .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber);
+}
+
+export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boolean } {
+  const { data, listen, domain, runtime, gateways, maxSandboxes, keep } = flags;
+  return { data, listen, domain, runtime, gateways, maxSandboxes, keep: keep ?? false };
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function wholeNumber(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('expected a whole number');
+  return Number(value);
+}

@@ -1,0 +1,222 @@
+// Public URLs as any client sees them: routing, private sandboxes, the masked host, protocols, the error answers.
+import assert from 'node:assert/strict';
+import { connect as connectHttp2 } from 'node:http2';
+import { request } from 'node:https';
+import { after, before, describe, test } from 'node:test';
+import { Sandbox } from 'e2b';
+import WebSocket from 'ws';
+import { runtimes } from '../support/machine.ts';
+import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** A server that says what it saw of a request. */
+const ECHO = `node -e '
+require("http").createServer((request, response) => {
+  let length = 0;
+  request.on("data", (chunk) => { length += chunk.length; });
+  request.on("end", () => {
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, length }));
+  });
+}).listen(4000)'`;
+
+const WEBSOCKET = `python3 -c '
+import socket, hashlib, base64
+listener = socket.create_server(("0.0.0.0", 4100))
+while True:
+    peer, _ = listener.accept()
+    head = peer.recv(65536).decode()
+    key = [l.split(": ")[1] for l in head.split("\\r\\n") if l.lower().startswith("sec-websocket-key")][0]
+    accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+    peer.send(("HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: " + accept + "\\r\\n\\r\\n").encode())
+    frame = peer.recv(65536)
+    length = frame[1] & 127
+    text = bytes(b ^ frame[2 + i % 4] for i, b in enumerate(frame[6:6 + length]))
+    peer.send(bytes([0x81, len(text)]) + text)
+'`;
+
+interface Echo {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  length: number;
+}
+
+for (const runtime of runtimes) {
+  describe(`public URLs under ${runtime}`, () => {
+    let server: SandportServer;
+    let sandbox: Sandbox;
+    let masked: Sandbox;
+    let locked: Sandbox;
+
+    before(async () => {
+      server = await SandportServer.start(runtime);
+      [sandbox, masked, locked] = await Promise.all([
+        Sandbox.create(server.options),
+        Sandbox.create({ ...server.options, network: { maskRequestHost: 'localhost:${PORT}' } }),
+        Sandbox.create({ ...server.options, network: { allowPublicTraffic: false } }),
+      ]);
+      for (const one of [sandbox, masked, locked]) await one.commands.run(ECHO, { background: true });
+      await sandbox.commands.run(WEBSOCKET, { background: true });
+      await waitFor('the servers inside answer', async () => {
+        const token = locked.trafficAccessToken!;
+        const answers = await Promise.all([
+          fetch(url(sandbox, 4000)),
+          fetch(url(masked, 4000)),
+          fetch(url(locked, 4000), { headers: { 'e2b-traffic-access-token': token } }),
+        ]);
+        return answers.every(({ status }) => status === 200);
+      });
+    });
+    after(async () => {
+      assert.deepEqual(await server.stop(), []);
+    });
+
+    function url(of: Sandbox, port: number, path = '/'): string {
+      return `https://${of.getHost(port)}${path}`;
+    }
+
+    async function echo(target: string, init?: RequestInit): Promise<Echo> {
+      const response = await fetch(target, init);
+      assert.equal(response.status, 200);
+      return (await response.json()) as Echo;
+    }
+
+    test('method, path, query, body and the outside address reach the app', async () => {
+      const seen = await echo(url(sandbox, 4000, '/a%20b?c=d&e=;'), { method: 'POST', body: 'x'.repeat(3_000_000) });
+      assert.deepEqual([seen.method, seen.url, seen.length], ['POST', '/a%20b?c=d&e=;', 3_000_000]);
+      assert.equal(seen.headers.host, sandbox.getHost(4000));
+      assert.equal(seen.headers['x-forwarded-proto'], 'https');
+      assert.equal(seen.headers['x-forwarded-host'], sandbox.getHost(4000));
+      assert.match(seen.headers['x-forwarded-for']!, /127\.0\.0\.1|::1/);
+    });
+
+    test('plain HTTP answers on the same port', async () => {
+      const seen = await echo(url(sandbox, 4000).replace('https:', 'http:'));
+      assert.equal(seen.headers['x-forwarded-proto'], 'http');
+    });
+
+    test('HTTP/2 answers, each stream for its own host name', async () => {
+      const session = connectHttp2(`https://${sandbox.getHost(4000)}`);
+      try {
+        const seen = await Promise.all(
+          [sandbox, masked, sandbox].map(async (target) => {
+            const stream = session.request({ ':authority': target.getHost(4000), ':path': `/${target.sandboxId}` });
+            const chunks: Buffer[] = [];
+            for await (const chunk of stream) chunks.push(chunk as Buffer);
+            return JSON.parse(Buffer.concat(chunks).toString()) as Echo;
+          }),
+        );
+        assert.equal(seen[0]!.headers.host, sandbox.getHost(4000));
+        assert.equal(seen[1]!.headers.host, 'localhost:4000');
+        assert.equal(seen[2]!.url, `/${sandbox.sandboxId}`);
+      } finally {
+        session.close();
+      }
+    });
+
+    test('a WebSocket goes through', async () => {
+      const socket = new WebSocket(url(sandbox, 4100).replace('https:', 'wss:'));
+      await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+      const answer = new Promise<string>((resolve) => socket.once('message', (data) => resolve(String(data))));
+      socket.send('hello through the gateway');
+      assert.equal(await answer, 'hello through the gateway');
+      socket.terminate();
+    });
+
+    test('maskRequestHost is what the app sees as Host, with the port asked for', async () => {
+      const seen = await echo(url(masked, 4000));
+      assert.equal(seen.headers.host, 'localhost:4000');
+      assert.equal(seen.headers['x-forwarded-host'], masked.getHost(4000));
+    });
+
+    test('a private sandbox answers only with its token, which the app never sees', async () => {
+      const missing = await fetch(url(locked, 4000));
+      assert.equal(missing.status, 403);
+      assert.match(((await missing.json()) as { message: string }).message, /'e2b-traffic-access-token' is missing$/);
+      const wrong = await fetch(url(locked, 4000), { headers: { 'e2b-traffic-access-token': sandbox.sandboxId } });
+      assert.equal(wrong.status, 403);
+      assert.match(((await wrong.json()) as { message: string }).message, /is invalid$/);
+      const seen = await echo(url(locked, 4000), {
+        headers: { 'e2b-traffic-access-token': locked.trafficAccessToken! },
+      });
+      assert.equal(seen.headers['e2b-traffic-access-token'], undefined);
+      const closed = await fetch(url(locked, 4999));
+      assert.equal(closed.status, 403, 'the token is checked before the port');
+    });
+
+    test('a closed port answers 502 and says which', async () => {
+      const response = await fetch(url(sandbox, 4999));
+      assert.equal(response.status, 502);
+      assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8');
+      assert.equal(
+        await response.text(),
+        `{"sandboxId":"${sandbox.sandboxId}","message":"The sandbox is running but port is not open","port":4999,"code":502}`,
+      );
+    });
+
+    test('a person gets a page for a closed port', async () => {
+      const response = await fetch(url(sandbox, 4999), {
+        headers: { accept: 'text/html', 'user-agent': 'Mozilla/5.0 Chrome/150' },
+      });
+      const page = await response.text();
+      assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
+      assert.match(page, /no service running on port/i);
+      assert(page.includes(sandbox.sandboxId) && page.includes('4999'));
+    });
+
+    test('an unknown sandbox answers 502, a malformed host 400', async () => {
+      const { domain } = server.connection;
+      const unknown = await fetch(`https://3000-${'i'.padEnd(21, 'x')}.${domain}/`);
+      assert.equal(unknown.status, 502);
+      assert.equal(((await unknown.json()) as { message: string }).message, 'The sandbox was not found');
+      assert.equal((await fetch(`https://nothing.${domain}/`)).status, 400);
+      assert.equal((await fetch(`https://99999-${sandbox.sandboxId}.${domain}/`)).status, 400);
+    });
+
+    test('one connection can ask for several sandboxes, and each request gets its own', async () => {
+      const hosts = [sandbox, masked, sandbox, masked].map((one) => one.getHost(4000));
+      const { Agent } = await import('node:https');
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const ports = new Set<number>();
+      for (const host of hosts) {
+        const seen = await new Promise<Echo>((resolve, reject) => {
+          const call = request(`https://${sandbox.getHost(4000)}/`, { agent, headers: { host } }, (response) => {
+            ports.add(response.socket.localPort!);
+            const chunks: Buffer[] = [];
+            response.on('data', (chunk: Buffer) => chunks.push(chunk));
+            response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as Echo));
+          });
+          call.on('error', reject);
+          call.end();
+        });
+        assert.equal(seen.headers['x-forwarded-host'], host);
+      }
+      agent.destroy();
+      assert.equal(ports.size, 1, 'the connection was reused');
+    });
+
+    test('the control routes of the agent are not reachable from outside', async () => {
+      for (const path of ['/init', '/init/', '//init', '/x/../init', '/%69nit']) {
+        const status = await new Promise<number>((resolve, reject) => {
+          const call = request(`https://${sandbox.getHost(49983)}/`, { method: 'POST', path }, (response) => {
+            response.resume();
+            resolve(response.statusCode!);
+          });
+          call.on('error', reject);
+          call.end('{}');
+        });
+        assert.equal(status, 404, path);
+      }
+    });
+
+    test('after a kill its URLs answer 502', async () => {
+      const short = await Sandbox.create(server.options);
+      assert.equal(await short.isRunning(), true);
+      assert.equal(await short.kill(), true);
+      assert.equal((await fetch(url(short, 3000))).status, 502);
+      assert.equal(await short.isRunning(), false);
+      assert.equal(await short.kill(), false);
+    });
+  });
+}

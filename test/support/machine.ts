@@ -1,0 +1,64 @@
+// What a test needs of the machine, and what it finds left behind on it.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+/** Runtimes under which the end-to-end tests run; `SANDPORT_TEST_RUNTIMES=runc` leaves one out. */
+export const runtimes = (process.env.SANDPORT_TEST_RUNTIMES ?? 'runsc,runc').split(',') as ('runsc' | 'runc')[];
+
+export function requireRoot(): void {
+  if (process.getuid?.() !== 0) throw new Error('these tests make namespaces and cgroups: run them as root');
+}
+
+/** A port that is free on the loopback addresses now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: '::' }, resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Everything on the machine that bears the name of an instance or lies under its data directory. */
+export function leftovers(instance: string, dataDirectory: string): string[] {
+  const found: string[] = [];
+  const look = (what: string, lines: string[]): void => {
+    for (const line of lines)
+      if (line.includes(instance) || line.includes(dataDirectory)) found.push(`${what}: ${line}`);
+  };
+  look('namespace', output('ip', ['netns', 'list']));
+  look('interface', output('ip', ['-brief', 'link']));
+  look('route', output('ip', ['route']));
+  look('packet filter', output('nft', ['list', 'tables']));
+  look('mount', readFileSync('/proc/self/mountinfo', 'utf8').split('\n'));
+  look('loop device', output('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']));
+  look('cgroup', cgroups());
+  look('process', processes());
+  if (existsSync(`/run/sandport/${instance}`)) found.push(`directory: /run/sandport/${instance}`);
+  for (const name of ['bundles', 'disks']) {
+    const directory = `${dataDirectory}/${name}`;
+    const entries = existsSync(directory) ? readdirSync(directory) : [];
+    for (const entry of entries) if (!entry.startsWith('template-')) found.push(`file: ${directory}/${entry}`);
+  }
+  return found;
+}
+
+function output(file: string, args: string[]): string[] {
+  return execFileSync(file, args, { encoding: 'utf8' }).split('\n');
+}
+
+function cgroups(): string[] {
+  return output('find', ['/sys/fs/cgroup', '-type', 'd', '-path', '*sandport*']);
+}
+
+function processes(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((pid) => {
+      try {
+        return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`;
+      } catch {
+        return '';
+      }
+    });
+}

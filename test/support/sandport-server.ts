@@ -1,0 +1,140 @@
+// A Sandport of its own for a test: own data directory, own ports, started as a user starts it, ended with the test.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, openSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tls from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { freePort, leftovers, requireRoot } from './machine.ts';
+import { waitFor } from './wait-for.ts';
+
+const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const START_MS = 60_000;
+const STOP_MS = 90_000;
+
+export interface Connection {
+  readonly domain: string;
+  readonly apiKey: string;
+  readonly apiUrl: string;
+  readonly caPath: string;
+  readonly systemCaBundlePath: string;
+}
+
+export class SandportServer {
+  readonly data: string;
+  readonly #arguments: readonly string[];
+  #process: ChildProcess | undefined;
+  connection!: Connection;
+
+  private constructor(data: string, args: readonly string[]) {
+    this.data = data;
+    this.#arguments = args;
+  }
+
+  /** Starts one and makes this process trust its authority. */
+  static async start(runtime: string, extra: readonly string[] = []): Promise<SandportServer> {
+    requireRoot();
+    const data = await mkdtemp(join(tmpdir(), 'sandport-test-'));
+    const port = await freePort();
+    const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1'];
+    const server = new SandportServer(data, [
+      ...args,
+      '--listen',
+      `127.0.0.1:${port}`,
+      '--listen',
+      `[::1]:${port}`,
+      ...extra,
+    ]);
+    try {
+      await server.launch();
+    } catch (error) {
+      await server.stop().catch(() => {});
+      throw error;
+    }
+    trust(await readFile(server.connection.caPath, 'utf8'));
+    return server;
+  }
+
+  /** Starts the control process, also again after it was stopped or killed. */
+  async launch(): Promise<void> {
+    const log = openSync(join(this.data, 'output.log'), 'a');
+    const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log] });
+    this.#process = child;
+    await waitFor(
+      'the server is ready',
+      async () => {
+        if (child.exitCode !== null) throw new Ended(`the server ended with code ${child.exitCode}: ${this.output()}`);
+        if (!this.output().includes('Sandport is running')) return undefined;
+        this.connection = JSON.parse(await readFile(join(this.data, 'connection.json'), 'utf8')) as Connection;
+        return true;
+      },
+      START_MS,
+    ).catch((error: Error) => {
+      throw error.cause instanceof Ended ? error.cause : new Error(`${error.message}: ${this.output()}`);
+    });
+  }
+
+  /** Options for either SDK. */
+  get options(): { apiKey: string; domain: string } {
+    return { apiKey: this.connection.apiKey, domain: this.connection.domain };
+  }
+
+  /** Environment of a program that uses either SDK. */
+  get environment(): Record<string, string> {
+    const { apiKey, domain, caPath, systemCaBundlePath } = this.connection;
+    return {
+      E2B_API_KEY: apiKey,
+      E2B_DOMAIN: domain,
+      SANDPORT_API_KEY: apiKey,
+      SANDPORT_DOMAIN: domain,
+      NODE_EXTRA_CA_CERTS: caPath,
+      SSL_CERT_FILE: systemCaBundlePath,
+    };
+  }
+
+  get instance(): string {
+    return (JSON.parse(readFileSync(join(this.data, 'identity.json'), 'utf8')) as { instance: string }).instance;
+  }
+
+  output(): string {
+    return readFileSync(join(this.data, 'output.log'), 'utf8');
+  }
+
+  log(): string {
+    return readFileSync(join(this.data, 'logs', 'server.log'), 'utf8');
+  }
+
+  /** Ends the control process alone, as a crash does. */
+  async crash(): Promise<void> {
+    const child = this.#process!;
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  /** Stops it as Ctrl-C does, and says what it left on the machine. */
+  async stop(): Promise<string[]> {
+    const child = this.#process;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      child.kill('SIGINT');
+      await once(child, 'exit');
+      clearTimeout(timer);
+    }
+    const left = existsSync(join(this.data, 'identity.json')) ? leftovers(this.instance, this.data) : [];
+    if (left.length === 0 || process.env.SANDPORT_TEST_KEEP === undefined)
+      await rm(this.data, { recursive: true, force: true });
+    return left;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+class Ended extends Error {}
+
+function trust(authority: string): void {
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), authority]);
+}
