@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { createAgentServer } from './agent-server.ts';
 import { libc, reaper } from './native/system.ts';
 import { type AgentOptions, readOptions } from './options.ts';
+import { startSudoDaemon } from './sudo-daemon.ts';
 
 const options = readOptions(process.argv.slice(2));
 // Its end would end the sandbox with everything that runs in it; one request's failure is not worth that.
@@ -16,6 +17,7 @@ function listen(server: Server, { port, host }: Pick<AgentOptions, 'port' | 'hos
   server.once('listening', () => {
     const address = server.address();
     if (address !== null && typeof address !== 'string') process.stdout.write(`listening on port ${address.port}\n`);
+    if (process.pid === 1) startSudoDaemon();
   });
   server.once('error', (error: NodeJS.ErrnoException) => {
     // A kernel without IPv6 refuses `::`, which otherwise takes IPv4 as well.
