@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { step } from './progress.js';
+import { withFileLock } from './file-lock.js';
+import { log, step } from './progress.js';
 import { run } from './run.js';
 import { SetupError } from './setup-error.js';
 import { readJson } from './write-json.js';
@@ -19,17 +20,29 @@ export async function installNodeModules(root) {
   const hash = hashOf(readFileSync(lockFile));
   if (readStamp(stamp) === hash) return;
   // npm records what it installed; somebody who ran npm by hand need not wait for it again.
-  if (!matches(readJson(lockFile), readJson(join(modules, '.package-lock.json')))) {
-    await step('npm packages', () =>
-      run('npm', ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'], {
-        cwd: root,
-        env: { ...process.env, PATH: pathWithout(process.env.PATH ?? '', join(modules, '.bin')) },
-        remedy: 'check that "npm ping" works, then run it again',
-      }),
-    );
+  const isInstalled = () => matches(readJson(lockFile), readJson(join(modules, '.package-lock.json')));
+  if (!isInstalled()) {
+    // flock(1) takes a directory as well, so that no file is left in the repository.
+    await withFileLock(root, log, async () => {
+      if (!isInstalled()) await install(root, modules);
+    });
   }
   if (!existsSync(modules)) throw new SetupError(`${modules} is missing after "npm ci"`);
   writeFileSync(stamp, `${hash}\n`);
+}
+
+/**
+ * @param {string} root
+ * @param {string} modules
+ */
+async function install(root, modules) {
+  await step('npm packages', () =>
+    run('npm', ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'], {
+      cwd: root,
+      env: { ...process.env, PATH: pathWithout(process.env.PATH ?? '', join(modules, '.bin')) },
+      remedy: 'check that "npm ping" works, then run it again',
+    }),
+  );
 }
 
 /**

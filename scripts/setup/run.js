@@ -1,9 +1,9 @@
-// Runs other programs: argument lists only, never a shell, and a failure repeats the program's last words.
+// Runs other programs: argument lists only, never a shell, and a failure repeats the program's first and last words.
 import { spawn } from 'node:child_process';
 import { SetupError } from './setup-error.js';
 
-/** Lines of a failed program's output that are worth repeating. */
-const LAST_LINES = 15;
+/** Lines at either end of a failed program's output that are worth repeating. */
+const KEPT_LINES = 12;
 
 /**
  * Runs a program to its end.
@@ -33,7 +33,7 @@ export function run(program, args, { cwd, env, input = '', onLine, remedy } = {}
       partial = lines.pop() ?? '';
       for (const line of lines) {
         said.push(line);
-        if (said.length > LAST_LINES) said.shift();
+        if (said.length > 2 * KEPT_LINES) said.splice(KEPT_LINES, 1);
         onLine?.(line);
       }
     });
@@ -44,7 +44,7 @@ export function run(program, args, { cwd, env, input = '', onLine, remedy } = {}
     child.on('close', (status, signal) => {
       if (status === 0) return resolve(stdout);
       const words = [...said, partial].filter((line) => line.trim() !== '');
-      if (words.length === 0) words.push(...stdout.trimEnd().split('\n').slice(-LAST_LINES));
+      if (words.length === 0) words.push(...stdout.trimEnd().split('\n').slice(-KEPT_LINES));
       const end = signal === null ? `exit status ${status}` : `signal ${signal}`;
       reject(
         new SetupError(

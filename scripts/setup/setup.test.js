@@ -1,7 +1,7 @@
 // Run by `node --test scripts`; covers what the set-up decides without touching the machine.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -130,6 +130,17 @@ test('an optional package for this machine has to be installed', () => {
   assert.equal(matches({ packages: { 'node_modules/mine': musl } }, { packages: {} }), true);
 });
 
+test('the lock file names every platform that a package is made for, without which "npm ci" refuses it', () => {
+  const { packages } = JSON.parse(readFileSync(join(repository, 'package-lock.json'), 'utf8'));
+  const wanted = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    path.startsWith('node_modules/npm/') ? [] : Object.keys(optionalDependencies).map((name) => `node_modules/${name}`),
+  );
+  assert.deepEqual(
+    wanted.filter((path) => packages[path] === undefined),
+    [],
+  );
+});
+
 test('node_modules whose stamp has the hash of the lock file are not looked at again', async (context) => {
   const root = mkdtempSync(join(tmpdir(), 'sandport-setup-'));
   context.after(() => rmSync(root, { recursive: true }));
@@ -167,7 +178,7 @@ test('of two that take the lock the second waits for the first', async (context)
   assert.deepEqual(events, ['first', 'second']);
 });
 
-test('a program that fails is named with its arguments, its status and its last words', async () => {
+test('a program that fails is named with its arguments, its status and its words', async () => {
   await assert.rejects(run(process.execPath, ['--eval', 'console.error("no luck"); process.exit(3)']), (error) => {
     assert.match(error.message, /--eval/);
     assert.match(error.message, /exit status 3:\n {2}no luck/);

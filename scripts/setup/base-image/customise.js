@@ -4,6 +4,7 @@ import {
   chownSync,
   copyFileSync,
   cpSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { withoutMachineDetails } from '../apt-sources.js';
 import { run } from '../run.js';
 import { emptyDirectories, environment, files, openDirectories } from './files.js';
@@ -39,6 +41,7 @@ export async function customise(rootfs, node, npm) {
   plainAptSources(rootfs);
   allowPipToInstall(rootfs);
   await addUser(rootfs);
+  await installSudo(rootfs);
   for (const path of emptyDirectories) mkdirSync(join(rootfs, path), { mode: 0o755 });
   symlinkSync('../proc/self/mounts', join(rootfs, 'etc/mtab'));
   // Java's and PostgreSQL's packages fail to install where these are missing.
@@ -108,6 +111,23 @@ function allowPipToInstall(rootfs) {
     // pip installs for the user alone unless this one can be written; then programs are outside PATH.
     mkdirSync(join(rootfs, 'usr/local/lib', name, 'dist-packages'), { recursive: true });
   }
+}
+
+/**
+ * Puts our sudo before Debian's, which it runs; a diversion, so that an upgrade of the package in a sandbox keeps both.
+ *
+ * @param {string} rootfs
+ */
+async function installSudo(rootfs) {
+  const source = '/usr/lib/sandport/sudo.c';
+  const daemon = '/usr/lib/sandport/sudod';
+  mkdirSync(join(rootfs, 'usr/lib/sandport'), { mode: 0o755 });
+  copyFileSync(join(dirname(fileURLToPath(import.meta.url)), 'sudo.c'), join(rootfs, source));
+  await inImage(rootfs, ['gcc', '-O2', '-static', '-s', '-o', daemon, source]);
+  rmSync(join(rootfs, source));
+  const diverted = ['--divert', '/usr/lib/sandport/sudo', '--add', '/usr/bin/sudo'];
+  await inImage(rootfs, ['dpkg-divert', '--quiet', '--local', '--rename', ...diverted]);
+  linkSync(join(rootfs, daemon), join(rootfs, 'usr/bin/sudo'));
 }
 
 /** @param {string} rootfs */
