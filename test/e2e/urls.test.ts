@@ -1,7 +1,7 @@
 // Public URLs as any client sees them: routing, private sandboxes, the masked host, protocols, the error answers.
 import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
-import { request } from 'node:https';
+import { Agent, type RequestOptions, request } from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import WebSocket from 'ws';
@@ -156,13 +156,11 @@ for (const runtime of runtimes) {
     });
 
     test('a person gets a page for a closed port', async () => {
-      const response = await fetch(url(sandbox, 4999), {
-        headers: { accept: 'text/html', 'user-agent': 'Mozilla/5.0 Chrome/150' },
-      });
-      const page = await response.text();
-      assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
-      assert.match(page, /no service running on port/i);
-      assert(page.includes(sandbox.sandboxId) && page.includes('4999'));
+      const headers = { accept: 'text/html', 'user-agent': 'Mozilla/5.0 Chrome/150', 'sec-fetch-mode': 'navigate' };
+      const answer = await get(`${url(sandbox, 4999)}`, { headers });
+      assert.equal(answer.headers['content-type'], 'text/html; charset=utf-8');
+      assert.match(answer.body, /^<html[^]*no service running on port[^]*<\/html>\s*$/i);
+      assert(answer.body.includes(sandbox.sandboxId) && answer.body.includes('4999'));
     });
 
     test('an unknown sandbox answers 502, a malformed host 400', async () => {
@@ -175,22 +173,13 @@ for (const runtime of runtimes) {
     });
 
     test('one connection can ask for several sandboxes, and each request gets its own', async () => {
-      const hosts = [sandbox, masked, sandbox, masked].map((one) => one.getHost(4000));
-      const { Agent } = await import('node:https');
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       const ports = new Set<number>();
-      for (const host of hosts) {
-        const seen = await new Promise<Echo>((resolve, reject) => {
-          const call = request(`https://${sandbox.getHost(4000)}/`, { agent, headers: { host } }, (response) => {
-            ports.add(response.socket.localPort!);
-            const chunks: Buffer[] = [];
-            response.on('data', (chunk: Buffer) => chunks.push(chunk));
-            response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as Echo));
-          });
-          call.on('error', reject);
-          call.end();
-        });
-        assert.equal(seen.headers['x-forwarded-host'], host);
+      for (const host of [sandbox, masked, sandbox, masked].map((one) => one.getHost(4000))) {
+        const servername = sandbox.getHost(4000).split(':')[0]!;
+        const answer = await get(url(sandbox, 4000), { agent, servername, headers: { host } });
+        ports.add(answer.localPort);
+        assert.equal((JSON.parse(answer.body) as Echo).headers['x-forwarded-host'], host);
       }
       agent.destroy();
       assert.equal(ports.size, 1, 'the connection was reused');
@@ -198,14 +187,7 @@ for (const runtime of runtimes) {
 
     test('the control routes of the agent are not reachable from outside', async () => {
       for (const path of ['/init', '/init/', '//init', '/x/../init', '/%69nit']) {
-        const status = await new Promise<number>((resolve, reject) => {
-          const call = request(`https://${sandbox.getHost(49983)}/`, { method: 'POST', path }, (response) => {
-            response.resume();
-            resolve(response.statusCode!);
-          });
-          call.on('error', reject);
-          call.end('{}');
-        });
+        const { status } = await get(`https://${sandbox.getHost(49983)}/`, { method: 'POST', path });
         assert.equal(status, 404, path);
       }
     });
@@ -219,4 +201,27 @@ for (const runtime of runtimes) {
       assert.equal(await short.kill(), false);
     });
   });
+}
+
+/** A request with nothing added to it, as fetch would. */
+function get(url: string, options: RequestOptions & { servername?: string }) {
+  return new Promise<{ status: number; headers: Record<string, unknown>; body: string; localPort: number }>(
+    (resolve, reject) => {
+      const call = request(url, options, (response) => {
+        const localPort = response.socket.localPort!;
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          resolve({
+            status: response.statusCode!,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+            localPort,
+          });
+        });
+      });
+      call.on('error', reject);
+      call.end();
+    },
+  );
 }

@@ -82,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     services: [{ label: 'api', socketPath: apiSocket }],
     workers: settings.gateways,
     log: logger,
+    workerLogPath: data.file('logs/gateway.log'),
   });
   opened.defer(() => gateways.stop({ graceMs: STOP_GRACE_MS, keepWorkers: keep && sandboxesLeft }));
   const renewal = setInterval(() => {

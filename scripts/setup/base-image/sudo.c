@@ -159,8 +159,12 @@ static int wait_for_status(int server, int wake)
 {
 	struct pollfd fds[] = { { server, POLLIN, 0 }, { wake, POLLIN, 0 } };
 	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return -1;
+		if (poll(fds, 2, -1) < 0) {
+			if (errno != EINTR)
+				return -1;
+			/* What poll(2) leaves in revents then is from before; the pipe makes the next call return at once. */
+			continue;
+		}
 		unsigned char number;
 		while (read(wake, &number, 1) == 1)
 			write_all(server, &number, 1);
@@ -348,8 +352,11 @@ static void serve(int client)
 			write_all(client, &status, sizeof status);
 			return;
 		}
-		if (poll(waited, 2, -1) < 0 && errno != EINTR)
-			return;
+		if (poll(waited, 2, -1) < 0) {
+			if (errno != EINTR)
+				return;
+			continue;
+		}
 		unsigned char byte;
 		while (read(wake, &byte, 1) == 1)
 			;
