@@ -20,10 +20,28 @@ try {
   const baseImage = await prepareBaseImage();
   recordInstallation({ baseImage, agentDirectory: await prepareAgent(), node: pinnedNode().version });
 } catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  log(`set-up failed: ${error.message}`);
-  if (error.remedy !== undefined) log(`what to do: ${error.remedy}`);
+  const { message, remedy } = explain(error);
+  log(`set-up failed: ${message}`);
+  if (remedy !== undefined) log(`what to do: ${remedy}`);
   process.exitCode = 1;
+}
+
+/**
+ * Tells a failure that the reader can mend from a defect of the set-up.
+ *
+ * @param {Error & { code?: string }} error
+ */
+function explain(error) {
+  if (error instanceof SetupError) return error;
+  const remedies = {
+    EACCES: 'run "sudo npm run setup"',
+    EPERM: 'run "sudo npm run setup"',
+    ENOSPC: 'free 3 GB on that disk, then run it again',
+    EROFS: 'set SANDPORT_HOME to a directory that can be written, then run it again',
+  };
+  const remedy = remedies[error.code];
+  if (remedy === undefined) throw error;
+  return { message: error.message, remedy };
 }
 
 function readOccasion() {

@@ -17,7 +17,8 @@ const AGAIN = 'check that "apt-get update" works on this machine, then run it ag
  * @param {import('./os-release.js').OsRelease} os Debian or Ubuntu
  */
 export async function installPackages(packages, os) {
-  await step(`system packages (${packages.join(', ')})`, async (progress) => {
+  await step('system packages', async (progress) => {
+    progress(`missing: ${packages.join(', ')}`);
     let candidates = await aptCandidates(packages);
     if (packages.some((name) => !candidates.has(name))) {
       progress('reading package lists');

@@ -19,6 +19,14 @@ const NAME = 'base';
 /** Debian's release in the image on machines that run something else. */
 const CODENAME_ELSEWHERE = 'bookworm';
 const UNFINISHED = '.unfinished-';
+/**
+ * Before a command: it ends with this process, however that ends, and what it mounts and starts ends with it. mmdebstrap
+ * mounts /sys and more of this machine in the tree it makes.
+ */
+const ENDS_WITH_US = [
+  ...['setpriv', '--pdeathsig', 'KILL'],
+  ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'],
+];
 
 /** @typedef {{ name: string, version: string, directory: string }} BaseImage */
 
@@ -81,9 +89,12 @@ async function installDebian(rootfs, progress) {
     // A sandbox's packages need not survive a power failure.
     'force-unsafe-io',
   ];
+  const [program, ...before] = ENDS_WITH_US;
   await run(
-    'mmdebstrap',
+    program,
     [
+      ...before,
+      'mmdebstrap',
       ...['--mode=root', '--variant=minbase', '--format=directory', '--skip=output/dev'],
       ...dpkgOptions.map((option) => `--dpkgopt=${option}`),
       '--aptopt=Acquire::Languages "none"',
@@ -103,7 +114,7 @@ async function installDebian(rootfs, progress) {
   );
 }
 
-/** What an interrupted set-up left. Nothing is mounted in it any more, but if something were, it must survive. */
+/** What an interrupted set-up left. Nothing is mounted in it; if something were, it would be this machine's. */
 async function removeUnfinished() {
   for (const name of readdirSync(imagesDirectory)) {
     if (!name.startsWith(UNFINISHED)) continue;

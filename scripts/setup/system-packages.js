@@ -25,6 +25,7 @@ const needs = [
   },
   program('mkfs.ext4', 'e2fsprogs'),
   program('unshare', 'util-linux'),
+  program('setpriv', 'util-linux'),
   program('flock', 'util-linux'),
   program('losetup', 'mount'),
   program('mount', 'mount'),
