@@ -30,6 +30,8 @@ export function createAgentServer(root: string): Server {
     if (path === '/init') return initialization.serve(request, response);
     const { settings } = initialization;
     if (settings === undefined) return answerError(response, 503, 'the sandbox is starting');
+    if (path === '/files')
+      return (await import('./files/file-routes.ts')).serveFiles(request, response, settings, root);
     if (!mayEnter(settings, request)) return answerError(response, 401, UNAUTHORIZED);
     if (rpc.owns(path)) return rpc.serve(path, request, response);
     if (path === '/envs') return answerJson(response, 200, Object.fromEntries(settings.environment));

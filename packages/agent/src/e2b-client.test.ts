@@ -76,3 +76,24 @@ test('the client runs commands as another user, and knows that the sandbox runs'
   assert.equal((await sandbox.commands.run('id -u')).stdout, '1000\n');
   assert.equal(await sandbox.isRunning(), true);
 });
+
+test('files are written, read and opened by signed URL', async () => {
+  const written = await sandbox.files.write('notes/a.txt', 'hellö');
+  assert.equal(written.path, `${agent.home}/notes/a.txt`);
+  assert.equal(await sandbox.files.read('notes/a.txt'), 'hellö');
+  await sandbox.files.write([
+    { path: 'notes/b.txt', data: 'b' },
+    { path: '/tmp/../tmp/sandport-agent-c.txt', data: new Blob(['c']) },
+  ]);
+  assert.equal(await sandbox.files.read('/tmp/sandport-agent-c.txt'), 'c');
+  await sandbox.commands.run('rm /tmp/sandport-agent-c.txt');
+  assert.deepEqual(Buffer.from(await sandbox.files.read('notes/b.txt', { format: 'bytes' })).toString(), 'b');
+  await assert.rejects(sandbox.files.read('notes/none'), NotFoundError);
+  const download = await sandbox.downloadUrl('notes/a.txt', { useSignatureExpiration: 60 });
+  assert.equal(await (await fetch(download)).text(), 'hellö');
+  const form = new FormData();
+  form.append('file', new Blob(['uploaded']), 'any');
+  const upload = await sandbox.uploadUrl('notes/up.txt');
+  assert.equal((await fetch(upload, { method: 'POST', body: form })).status, 200);
+  assert.equal(await sandbox.files.read('notes/up.txt'), 'uploaded');
+});

@@ -15,6 +15,8 @@ const NUMBERS: Readonly<Record<string, { setgroups: number; setresuid: number; s
 };
 
 const O_CLOEXEC = 0o2000000;
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX (linux/limits.h). */
+const MAX_ATTRIBUTE_BYTES = 65_536;
 const P_ALL = 0;
 const WNOHANG = 1;
 const WEXITED = 4;
@@ -31,6 +33,11 @@ export class Libc {
   readonly #setList: Native;
   readonly #waitid: Native;
   readonly #waitpid: Native;
+  readonly #listxattr: Native;
+  readonly #getxattr: Native;
+  readonly #setxattr: Native;
+  readonly #removexattr: Native;
+  readonly #attribute = Buffer.alloc(MAX_ATTRIBUTE_BYTES);
   /** The agent's own. */
   readonly #groups = new Uint32Array(process.getgroups?.() ?? []);
 
@@ -46,6 +53,12 @@ export class Libc {
     this.#setIds = library.func('long syscall(long number, long real, long effective, long saved)');
     this.#setList = library.func('long syscall(long number, long count, const uint32_t *list)');
     this.#waitid = library.func('int waitid(int type, uint32_t id, void *info, int options)');
+    this.#listxattr = library.func('long listxattr(const char *path, void *list, size_t size)');
+    this.#getxattr = library.func('long getxattr(const char *path, const char *name, void *value, size_t size)');
+    this.#setxattr = library.func(
+      'int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
+    );
+    this.#removexattr = library.func('int removexattr(const char *path, const char *name)');
     this.#waitpid = library.func('int waitpid(int pid, void *status, int options)');
   }
 
@@ -89,6 +102,34 @@ export class Libc {
   /** Waits for one child that has ended. */
   reap(pid: number): void {
     this.#waitpid(pid, null, WNOHANG);
+  }
+
+  /** Names of a file's extended attributes; none where the file system has no such thing. */
+  listAttributes(path: string): string[] {
+    const list = this.#attribute;
+    const length = Number(this.#listxattr(path, list, list.length));
+    return length <= 0
+      ? []
+      : list
+          .toString('utf8', 0, length)
+          .split('\0')
+          .filter((name) => name !== '');
+  }
+
+  getAttribute(path: string, name: string): string | undefined {
+    const value = this.#attribute;
+    const length = Number(this.#getxattr(path, name, value, value.length));
+    return length < 0 ? undefined : value.toString('utf8', 0, length);
+  }
+
+  /** Whether it was set. */
+  setAttribute(path: string, name: string, value: string): boolean {
+    const bytes = Buffer.from(value);
+    return this.#setxattr(path, name, bytes, bytes.length, 0) === 0;
+  }
+
+  removeAttribute(path: string, name: string): void {
+    this.#removexattr(path, name);
   }
 
   #check(call: string, result: number): void {
