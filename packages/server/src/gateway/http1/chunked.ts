@@ -2,7 +2,7 @@
 // every line ends in CR LF: a lenient reader here and another one behind it would see two different requests.
 
 import { limits } from '../limits.ts';
-import { CR, findEmptyLine, hexValue, isValueByte, LF, SPACE, TAB } from './bytes.ts';
+import { CR, findEmptyLine, hexValue, isTokenByte, isValueByte, LF, SPACE, TAB } from './bytes.ts';
 import { Kind } from './field-kinds.ts';
 import { FieldTable } from './field-table.ts';
 
@@ -128,6 +128,10 @@ export class ChunkedReader {
       if (buf[pos] === CR) {
         this.#state = State.endLF;
         return pos + 1;
+      }
+      if (isTokenByte[buf[pos]!] !== 1) {
+        this.#state = State.failed;
+        return pos;
       }
       this.#state = State.trailer;
     }

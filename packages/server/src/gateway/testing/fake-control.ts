@@ -28,6 +28,8 @@ export class FakeControl implements AsyncDisposable {
   services: ServiceRoute[] = [];
   worker!: ChildProcess;
   output = '';
+  /** Whether the worker's end is meant. */
+  ending = false;
   #server: Server | undefined;
   #link: Socket | undefined;
   #sequence = 0;
@@ -60,7 +62,9 @@ export class FakeControl implements AsyncDisposable {
     const exited = once(control.worker, 'exit').then(() =>
       Promise.reject(new Error(`worker ended: ${control.output}`)),
     );
-    exited.catch(() => {});
+    exited.catch((error: unknown) => {
+      if (!control.ending) console.error(error);
+    });
     await Promise.race([ready, exited]);
     return control;
   }
@@ -111,6 +115,7 @@ export class FakeControl implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.ending = true;
     if (this.worker.exitCode === null && this.worker.signalCode === null) {
       const exited = once(this.worker, 'exit');
       this.worker.kill('SIGKILL');

@@ -35,6 +35,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   reused = false;
   /** Whether a byte of the current response has come. */
   responded = false;
+  readonly #isTcp: boolean;
   #connected = false;
   #state: number = State.head;
   #sink: ResponseSink | undefined;
@@ -47,6 +48,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   constructor(owner: ConnectionOwner, address: { host: string; port: number } | { path: string }) {
     this.owner = owner;
     this.deadline = owner.sweep.now + limits.connectTime + limits.sweepInterval;
+    this.#isTcp = 'host' in address;
     const options: NetConnectOpts = {
       ...address,
       allowHalfOpen: true,
@@ -252,7 +254,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
     this.owner.sweep.delete(this);
     this.owner.forget(this);
     // An end in order would let the server believe that it was heard to the end.
-    if (this.#connected && !this.socket.closed) this.socket.resetAndDestroy();
+    if (this.#connected && this.#isTcp) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 }
