@@ -1,13 +1,46 @@
-// The sandport command.
+// The sandport command: one file a subcommand.
 import { Command } from 'commander';
+import { addCreateCommand } from './commands/create.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addEnvCommand } from './commands/env.ts';
+import { addExecCommand } from './commands/exec.ts';
+import { addKillCommand } from './commands/kill.ts';
+import { addListCommand } from './commands/list.ts';
+import { addLogsCommand } from './commands/logs.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addUpCommand } from './commands/up.ts';
+import { addUrlCommand } from './commands/url.ts';
+import { printFailure } from './failure.ts';
 
-const program = new Command('sandport');
-addUpCommand(program);
-addStartCommand(program);
-addDemoCommand(program);
-addDoctorCommand(program);
-await program.parseAsync();
+const program = new Command('sandport')
+  .description("Every port of every sandbox gets a public URL, on a machine of one's own.")
+  .option('--debug', 'print where an error comes from');
+
+const commands = [
+  addUpCommand,
+  addStartCommand,
+  addDemoCommand,
+  addEnvCommand,
+  addCreateCommand,
+  addListCommand,
+  addKillCommand,
+  addExecCommand,
+  addUrlCommand,
+  addLogsCommand,
+  addDoctorCommand,
+];
+for (const add of commands) add(program);
+
+// A reader such as "head" that has enough is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  printFailure(error, program.opts<{ debug?: boolean }>().debug ?? false);
+  process.exitCode = 1;
+}

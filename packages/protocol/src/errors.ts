@@ -51,6 +51,19 @@ export const errorTable = {
   upstream_failed: { status: 502, hint: 'The server inside the sandbox broke the connection or did not speak HTTP.' },
   api_unavailable: { status: 503, hint: 'The API is starting or stopping; try again in a moment.' },
 
+  // In the client; status 0 where no answer was received
+  invalid_argument: { status: 400, hint: 'The message names the argument and what it expects.' },
+  file_not_found: { status: 404, hint: 'Compare the path with what is in the sandbox.' },
+  rate_limited: { status: 429, hint: 'Send fewer requests, or try again later.' },
+  not_enough_space: { status: 507, hint: 'Remove files in the sandbox.' },
+  timed_out: { status: 0, hint: 'Give a longer timeoutMs or requestTimeoutMs, or see whether the sandbox still runs.' },
+  command_failed: { status: 0, hint: 'The error has exitCode, stdout and stderr of the command.' },
+  connection_failed: {
+    status: 0,
+    hint: 'See that Sandport runs, that its name resolves and that its certificate is trusted.',
+  },
+  client_error: { status: 0, hint: 'The message has what the server answered.' },
+
   // Set-up and the machine
   machine_not_ready: { status: 500, hint: '"sandport doctor" says what is missing and how to mend it.' },
   runtime_failed: { status: 500, hint: "The runtime's own log has the details." },
