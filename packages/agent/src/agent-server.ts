@@ -1,12 +1,14 @@
 // The agent's HTTP server: which request goes where, and who may ask.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { applyCors } from './access/cors.ts';
+import type { SandboxDefaults } from './access/sandbox-defaults.ts';
 import { ConnectRouter } from './connect/router.ts';
+import { filesystemService } from './filesystem/service.ts';
 import { answerEmpty, answerError, answerJson } from './http/json-answer.ts';
 import { Initialization } from './init/init-route.ts';
 import type { Settings } from './init/settings.ts';
 import { Metrics } from './metrics/metrics.ts';
-import { processService, type SandboxDefaults } from './process/service.ts';
+import { processService } from './process/service.ts';
 
 /** Longer than the gateway keeps an idle connection, so that it never writes to one that the agent is closing. */
 const KEEP_ALIVE_MS = 640_000;
@@ -21,7 +23,7 @@ export function createAgentServer(root: string): Server {
     if (settings === undefined) throw new Error('a method ran before /init');
     return { ...settings, root };
   };
-  const rpc = new ConnectRouter([processService(defaults)]);
+  const rpc = new ConnectRouter([processService(defaults), filesystemService(defaults)]);
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathOf(request.url ?? '/');

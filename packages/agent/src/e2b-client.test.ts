@@ -97,3 +97,23 @@ test('files are written, read and opened by signed URL', async () => {
   assert.equal((await fetch(upload, { method: 'POST', body: form })).status, 200);
   assert.equal(await sandbox.files.read('notes/up.txt'), 'uploaded');
 });
+
+test('directories are made, listed, renamed and removed', async () => {
+  assert.equal(await sandbox.files.makeDir('project/src'), true);
+  assert.equal(await sandbox.files.makeDir('project/src'), false);
+  await sandbox.files.write('project/src/main.py', 'print(1)');
+  const entries = await sandbox.files.list('project', { depth: 2 });
+  assert.deepEqual(
+    entries.map(({ name, type }) => [name, type]),
+    [
+      ['src', 'dir'],
+      ['main.py', 'file'],
+    ],
+  );
+  const info = await sandbox.files.rename('project/src/main.py', 'project/app.py');
+  assert.deepEqual([info.path, info.size, info.owner], [`${agent.home}/project/app.py`, 8, 'user']);
+  assert.ok((await sandbox.files.getInfo('project/app.py')).modifiedTime instanceof Date);
+  assert.equal(await sandbox.files.exists('project/src/main.py'), false);
+  await sandbox.files.remove('project');
+  assert.equal(await sandbox.files.exists('project'), false);
+});

@@ -1,5 +1,6 @@
 // process.Process: the table of its methods.
 import { PROCESS_SERVICE } from '@sandport/protocol/process-rpc';
+import type { SandboxDefaults } from '../access/sandbox-defaults.ts';
 import { ConnectError } from '../connect/connect-error.ts';
 import { asMessage } from '../connect/message-fields.ts';
 import type { Method, Service } from '../connect/method.ts';
@@ -7,15 +8,6 @@ import { closeStdin, sendInput, streamInput } from './input.ts';
 import { readPty, readSelector, readSignal } from './messages.ts';
 import { ProcessTable } from './process-table.ts';
 import { connect, start } from './start.ts';
-
-/** What a request that leaves something out gets. */
-export interface SandboxDefaults {
-  readonly defaultUser: string;
-  readonly defaultWorkdir: string | undefined;
-  readonly environment: ReadonlyMap<string, string>;
-  /** What stands before /etc. */
-  readonly root: string;
-}
 
 export function processService(defaults: () => SandboxDefaults): Service {
   const table = new ProcessTable();

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { expandPath } from '../access/paths.ts';
 import { requestedUser } from '../access/requested-user.ts';
+import type { SandboxDefaults } from '../access/sandbox-defaults.ts';
 import type { User } from '../access/users.ts';
 import type { Call } from '../connect/call.ts';
 import { ConnectError } from '../connect/connect-error.ts';
@@ -15,7 +16,6 @@ import { ManagedProcess } from './managed-process.ts';
 import { configOf, readSelector, readStart } from './messages.ts';
 import { sendEnd, sendStart, streamProcess } from './output-stream.ts';
 import type { ProcessTable } from './process-table.ts';
-import type { SandboxDefaults } from './service.ts';
 
 /** The kernel gives out no pid from here on (PID_MAX_LIMIT), so it can stand for a process that never was. */
 const FIRST_IMPOSSIBLE_PID = 4 * 1024 * 1024 + 1;

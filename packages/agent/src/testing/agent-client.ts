@@ -26,7 +26,7 @@ export class AgentClient {
     this.#url = url;
   }
 
-  /** A unary method of process.Process: status and body of its answer. */
+  /** A unary method, of process.Process unless it names its service: status and body of its answer. */
   async unary(method: string, message: unknown, options: CallOptions = {}) {
     const answer = await this.#post(method, 'application/json', JSON.stringify(message), options);
     return { status: answer.status, body: JSON.parse(await answer.text()) };
@@ -54,7 +54,7 @@ export class AgentClient {
   }
 
   #post(method: string, type: string, body: string | Uint8Array, options: CallOptions): Promise<Response> {
-    return fetch(`${this.#url}/process.Process/${method}`, {
+    return fetch(`${this.#url}/${method.includes('/') ? method : `process.Process/${method}`}`, {
       method: 'POST',
       body: body as BodyInit,
       headers: {

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { AgentClient } from './testing/agent-client.ts';
+import { initOf, listeningPort, makeRoot } from './testing/agent-process.ts';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+let directory: string;
+before(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'sandport-bundle-'));
+  const { errors, warnings } = await build({
+    entryPoints: [MAIN],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    minify: true,
+    outfile: join(directory, 'agent.js'),
+    logLevel: 'silent',
+  });
+  assert.deepEqual([errors, warnings], [[], []]);
+});
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+/** What a command run by the bundled agent prints. */
+async function printedBy(command: string): Promise<string> {
+  using root = makeRoot();
+  const args = [join(directory, 'agent.js'), '--port', '0', '--host', '127.0.0.1', '--root', root.path];
+  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'], env: {} });
+  try {
+    const url = `http://127.0.0.1:${await listeningPort(child)}`;
+    const init = await fetch(`${url}/init`, { method: 'POST', body: JSON.stringify(initOf(root.path)) });
+    assert.equal(init.status, 204);
+    const { stdout, stderr, end } = await new AgentClient(url).shell(command, { user: 'user' });
+    assert.equal(end?.status, 'exit status 0', stderr);
+    assert.equal(
+      (await fetch(`${url}/files?path=/etc/passwd`)).status,
+      200,
+      'what is imported lazily is in the bundle',
+    );
+    return stdout;
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+}
+
+test('the bundle runs from its one file, in an empty environment, without the addon', async () => {
+  assert.equal(await printedBy('id -u; id -G'), '1000\n1000\n');
+});
+
+test('with the addon beside it commands have all groups and real pipes', async () => {
+  const platform = `linux-${process.arch}`;
+  const addon = dirname(createRequire(MAIN).resolve(`@koromix/koffi-${platform}`));
+  copyFileSync(join(addon, platform.replace('-', '_'), 'koffi.node'), join(directory, 'koffi.node'));
+  assert.equal(await printedBy('id -u; id -G; echo open > /dev/stdout'), '1000\n1000 27 998\nopen\n');
+});
