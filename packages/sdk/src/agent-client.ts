@@ -1,30 +1,14 @@
 // Requests to a sandbox's agent: Connect (connectrpc.com/docs/protocol) with JSON, unary and server streams.
-import {
-  type ConnectErrorBody,
-  type EndOfStream,
-  encodeFrame,
-  FLAG_END_STREAM,
-  FrameReader,
-  STREAM_CONTENT_TYPE,
-  UNARY_CONTENT_TYPE,
-} from '@sandport/protocol/connect';
-import {
-  AuthenticationError,
-  InvalidArgumentError,
-  NotFoundError,
-  RateLimitError,
-  SandboxError,
-  SandboxNotFoundError,
-  TimeoutError,
-} from './errors.ts';
-import { request, requestFailure } from './request.ts';
+import { encodeFrame, STREAM_CONTENT_TYPE, UNARY_CONTENT_TYPE } from '@sandport/protocol/connect';
+import { agentError, GONE_STATUS } from './agent-errors.ts';
+import { toBase64 } from './base64.ts';
+import { SandboxError, SandportError, TimeoutError } from './errors.ts';
+import { readMessages } from './message-stream.ts';
+import { parseJson, request, requestFailure } from './request.ts';
 
-/** More than the agent ever puts into one message. */
-const MAX_MESSAGE = 16 * 1024 * 1024;
 /** The agent says that it is alive this often on a quiet stream, so that nothing between takes it for dead. */
 const KEEPALIVE_SECONDS = 50;
 const HEALTH_MS = 5000;
-const GONE_STATUS = 502;
 
 export interface AgentAddress {
   /** Without a slash at the end. */
@@ -62,110 +46,67 @@ export class AgentClient {
 
   async unary<Request, Response>(method: string, message: Request, options: AgentCallOptions = {}): Promise<Response> {
     const response = await this.#post(method, UNARY_CONTENT_TYPE, JSON.stringify(message), options);
-    const text = await response.text();
-    if (!response.ok) throw agentError(response.status, text);
-    return JSON.parse(text) as Response;
+    const text = await this.#uncut(response.text(), options.signal);
+    if (!response.ok) throw agentError(response.status, text, false);
+    return parseJson<Response>(text, response.status);
   }
 
-  /** The messages of a server stream, as they arrive. Ends when the stream does; throws what ended it early. */
+  /**
+   * The messages of a server stream, as they arrive. Ends when the stream does; throws what ended it early. Returning
+   * before its end closes the connection, from which the agent learns that nobody listens; what runs goes on.
+   */
   async *stream<Request, Message>(
     method: string,
     message: Request,
     options: AgentCallOptions = {},
   ): AsyncGenerator<Message> {
-    const response = await this.#post(method, STREAM_CONTENT_TYPE, encodeFrame(0, message), {
-      ...options,
-      keepalive: true,
-    });
-    if (!response.ok || response.body === null) throw agentError(response.status, await response.text());
-    const frames = new FrameReader(MAX_MESSAGE);
-    const reader = response.body.getReader();
-    try {
-      for (;;) {
-        const { done, value } = await reader.read().catch((error: unknown) => this.#interrupted(error, options.signal));
-        if (done) return await this.#interrupted(new Error('the stream ended early'), options.signal);
-        for (const { flags, payload } of frames.push(value)) {
-          const text = new TextDecoder().decode(payload);
-          if ((flags & FLAG_END_STREAM) === 0) {
-            yield JSON.parse(text) as Message;
-            continue;
-          }
-          const { error } = JSON.parse(text) as EndOfStream;
-          if (error !== undefined) throw connectError(error);
-          return;
-        }
-      }
-    } finally {
-      // The agent learns that nobody listens any more; what runs goes on.
-      reader.cancel().catch(() => {});
+    const headers = { 'Keepalive-Ping-Interval': String(KEEPALIVE_SECONDS) };
+    const response = await this.#post(method, STREAM_CONTENT_TYPE, encodeFrame(0, message), options, headers);
+    if (!response.ok || response.body === null) {
+      throw agentError(response.status, await this.#uncut(response.text(), options.signal), true);
     }
+    yield* readMessages<Message>(response.body, (error) => this.#explainCut(error, options.signal));
   }
 
   async #post(
     method: string,
     contentType: string,
     body: string | Uint8Array,
-    options: AgentCallOptions & { keepalive?: boolean },
+    { user, signal, timeoutMs }: AgentCallOptions,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<Response> {
-    const { user, signal, timeoutMs, keepalive } = options;
     return request(`${this.#address.baseUrl}/${method}`, {
       method: 'POST',
       headers: {
         ...this.#address.headers,
+        ...headers,
         'Content-Type': contentType,
         'Connect-Protocol-Version': '1',
-        ...(user !== undefined && { Authorization: `Basic ${btoa(`${user}:`)}` }),
+        ...(user !== undefined && { Authorization: `Basic ${toBase64(`${user}:`)}` }),
         ...(timeoutMs && { 'Connect-Timeout-Ms': String(Math.ceil(timeoutMs)) }),
-        ...(keepalive && { 'Keepalive-Ping-Interval': String(KEEPALIVE_SECONDS) }),
       },
       body: body as BodyInit,
       ...(signal && { signal }),
     });
   }
 
-  /** A stream that was cut: by the caller, by the end of the sandbox, or by something between. */
-  async #interrupted(error: unknown, signal: AbortSignal | undefined): Promise<never> {
-    if (signal?.aborted) throw requestFailure(error, signal);
+  async #uncut(text: Promise<string>, signal: AbortSignal | undefined): Promise<string> {
+    try {
+      return await text;
+    } catch (error) {
+      throw await this.#explainCut(error, signal);
+    }
+  }
+
+  /** Why an answer was cut: by the caller, by the end of the sandbox, or by something between. */
+  async #explainCut(error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+    if (error instanceof SandportError) return error;
+    if (signal?.aborted) return requestFailure(error, signal, 'aborted');
     const alive = await this.isHealthy(AbortSignal.timeout(HEALTH_MS)).catch(() => undefined);
     if (alive === false) {
-      throw new TimeoutError('the sandbox was killed or reached its end while the command ran', { cause: error });
+      const message = 'the sandbox was killed or reached its end while it was answering';
+      return new TimeoutError(message, { code: 'sandbox_not_found', cause: error });
     }
-    throw new SandboxError('the connection to the sandbox was cut', { code: 'connection_failed', cause: error });
-  }
-}
-
-/** Answers that are no Connect errors come from the gateway: {code: number, message}. */
-function agentError(statusCode: number, text: string): SandboxError {
-  try {
-    const body = JSON.parse(text) as { code?: string | number; message?: string };
-    if (typeof body.code === 'string') return connectError(body as ConnectErrorBody, statusCode);
-    const message = body.message ?? text;
-    if (statusCode === GONE_STATUS)
-      return new SandboxNotFoundError(`${message}: it was killed or reached its end`, { statusCode });
-    if (statusCode === 401) return new AuthenticationError(message, { statusCode });
-    return new SandboxError(`${statusCode}: ${message}`, { statusCode });
-  } catch {
-    return new SandboxError(`the agent answered with status ${statusCode}`, { statusCode });
-  }
-}
-
-function connectError({ code, message }: ConnectErrorBody, statusCode?: number): SandboxError {
-  const options = statusCode === undefined ? {} : { statusCode };
-  switch (code) {
-    case 'invalid_argument':
-      return new InvalidArgumentError(message, options);
-    case 'unauthenticated':
-      return new AuthenticationError(message, options);
-    case 'not_found':
-      return new NotFoundError(message, options);
-    case 'resource_exhausted':
-      return new RateLimitError(message, options);
-    case 'deadline_exceeded':
-      return new TimeoutError(`the command took longer than timeoutMs: ${message}`, options);
-    case 'unavailable':
-    case 'canceled':
-      return new TimeoutError(message, options);
-    default:
-      return new SandboxError(`${code}: ${message}`, options);
+    return requestFailure(error, undefined, 'the connection to the sandbox was cut');
   }
 }

@@ -10,6 +10,10 @@ export function toBase64(data: string | Uint8Array): string {
   return btoa(binary);
 }
 
+/** Throws a DOMException when `text` is not base64. */
 export function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
+  return bytes;
 }

@@ -4,22 +4,24 @@ import { AuthenticationError, InvalidArgumentError } from './errors.ts';
 /** Options of everything that makes requests. */
 export interface ConnectionOptions {
   /** API key. Default: `SANDPORT_API_KEY`, then `E2B_API_KEY`. */
-  readonly apiKey?: string;
+  readonly apiKey?: string | undefined;
   /**
    * Domain of the server, with a port where its gateway is not on 443. Default: `SANDPORT_DOMAIN`, then `E2B_DOMAIN`,
    * then `sandport.localhost:8443`, where `npm start` listens.
    */
-  readonly domain?: string;
+  readonly domain?: string | undefined;
   /** Base URL of the API. Default: `SANDPORT_API_URL`, then `E2B_API_URL`, then `https://api.DOMAIN`. */
-  readonly apiUrl?: string;
+  readonly apiUrl?: string | undefined;
   /** Base URL of the agent instead of the sandbox's own host name. Default: `SANDPORT_SANDBOX_URL`, then `E2B_SANDBOX_URL`. */
-  readonly sandboxUrl?: string;
-  /** How long a request may take until its answer begins, in milliseconds; 0 for no limit. Default 60 000. */
-  readonly requestTimeoutMs?: number;
+  readonly sandboxUrl?: string | undefined;
+  /** How long a request may take, in milliseconds; of a command, until it has started. 0: no limit. Default 60 000. */
+  readonly requestTimeoutMs?: number | undefined;
   /** Headers of every request, beside the client's own. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Ends requests early. */
-  readonly signal?: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Headers of requests to the API only. */
+  readonly apiHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Ends this one operation early, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const DEFAULT_DOMAIN = 'sandport.localhost:8443';
@@ -31,28 +33,26 @@ export class ConnectionConfig {
   readonly sandboxUrl: string | undefined;
   readonly requestTimeoutMs: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal | undefined;
+  readonly apiHeaders: Readonly<Record<string, string>>;
   readonly #apiKey: string | undefined;
 
+  /** Throws an InvalidArgumentError on a `requestTimeoutMs` that is none, or a URL that is none. */
   constructor(options: ConnectionOptions = {}) {
-    this.domain = options.domain ?? environment('DOMAIN') ?? DEFAULT_DOMAIN;
-    this.apiUrl = withoutSlash(options.apiUrl ?? environment('API_URL') ?? `https://api.${this.domain}`);
-    const sandboxUrl = options.sandboxUrl ?? environment('SANDBOX_URL');
-    this.sandboxUrl = sandboxUrl === undefined ? undefined : withoutSlash(sandboxUrl);
+    // An empty string counts as absent, as an empty variable does.
+    this.domain = options.domain || environment('DOMAIN') || DEFAULT_DOMAIN;
+    this.apiUrl = baseUrl('apiUrl', options.apiUrl || environment('API_URL') || `https://api.${this.domain}`);
+    const sandboxUrl = options.sandboxUrl || environment('SANDBOX_URL');
+    this.sandboxUrl = sandboxUrl === undefined ? undefined : baseUrl('sandboxUrl', sandboxUrl);
     this.requestTimeoutMs = options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS;
-    if (!(this.requestTimeoutMs >= 0)) {
-      throw new InvalidArgumentError(
-        `requestTimeoutMs is ${options.requestTimeoutMs}; expected milliseconds, 0 or more`,
-      );
-    }
+    checkMilliseconds('requestTimeoutMs', this.requestTimeoutMs);
     this.headers = options.headers ?? {};
-    this.signal = options.signal;
-    this.#apiKey = options.apiKey ?? environment('API_KEY');
+    this.apiHeaders = options.apiHeaders ?? {};
+    this.#apiKey = options.apiKey || environment('API_KEY');
   }
 
   /** Throws an AuthenticationError when there is none. */
   get apiKey(): string {
-    if (this.#apiKey === undefined || this.#apiKey === '') {
+    if (this.#apiKey === undefined) {
       throw new AuthenticationError(
         'no API key: give the option apiKey or set SANDPORT_API_KEY ("sandport env" prints it)',
       );
@@ -60,20 +60,42 @@ export class ConnectionConfig {
     return this.#apiKey;
   }
 
+  /** Options of a single call on top of these. */
+  with(options: ConnectionOptions): ConnectionOptions {
+    const { domain, apiUrl, sandboxUrl, requestTimeoutMs, headers, apiHeaders } = this;
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    const bound = { apiKey: this.#apiKey, domain, apiUrl, sandboxUrl, requestTimeoutMs, headers, apiHeaders };
+    return { ...bound, ...Object.fromEntries(given) };
+  }
+
   /** Ends at the request's time limit or with the caller's signal. */
-  requestSignal(requestTimeoutMs = this.requestTimeoutMs, signal = this.signal): AbortSignal | undefined {
+  requestSignal(
+    requestTimeoutMs: number = this.requestTimeoutMs,
+    signal?: AbortSignal | undefined,
+  ): AbortSignal | undefined {
+    checkMilliseconds('requestTimeoutMs', requestTimeoutMs);
     const limit = requestTimeoutMs > 0 ? AbortSignal.timeout(requestTimeoutMs) : undefined;
     if (limit === undefined || signal === undefined) return limit ?? signal;
     return AbortSignal.any([limit, signal]);
   }
 }
 
-/** A variable of ours or of `e2b`; undefined in a browser. */
+/** Throws an InvalidArgumentError on anything but a number of 0 or more. */
+export function checkMilliseconds(name: string, value: number): void {
+  if (!(Number.isFinite(value) && value >= 0)) {
+    throw new InvalidArgumentError(`${name} is ${value}; expected milliseconds, 0 or more`);
+  }
+}
+
+/** A variable of ours, else of `e2b`; undefined in a browser. */
 function environment(name: string): string | undefined {
   const variables = typeof process === 'undefined' ? undefined : process.env;
   return variables?.[`SANDPORT_${name}`] || variables?.[`E2B_${name}`] || undefined;
 }
 
-function withoutSlash(url: string): string {
+function baseUrl(name: string, url: string): string {
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
+    throw new InvalidArgumentError(`${name} is "${url}"; expected a URL such as https://api.example.com`);
+  }
   return url.replace(/\/+$/, '');
 }

@@ -3,13 +3,20 @@ import { type ErrorCode, SandportError } from '@sandport/protocol/errors';
 
 export { SandportError };
 
+export interface ClientErrorOptions extends ErrorOptions {
+  /** Default: the code of the class. What a server answered with is kept, for its hint. */
+  readonly code?: ErrorCode;
+  /** HTTP status of the answer, when there was one. */
+  readonly statusCode?: number;
+}
+
 /** Any failure of a sandbox operation. */
 export class SandboxError extends SandportError {
   override name = 'SandboxError';
   /** HTTP status of the answer, when there was one. */
   readonly statusCode: number | undefined;
 
-  constructor(message: string, options: ErrorOptions & { code?: ErrorCode; statusCode?: number } = {}) {
+  constructor(message = '', options: ClientErrorOptions = {}) {
     super(options.code ?? 'client_error', message, options);
     this.statusCode = options.statusCode;
   }
@@ -19,8 +26,8 @@ export class SandboxError extends SandportError {
 export class TimeoutError extends SandboxError {
   override name = 'TimeoutError';
 
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'timed_out' });
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'timed_out', ...options });
   }
 }
 
@@ -28,8 +35,8 @@ export class TimeoutError extends SandboxError {
 export class InvalidArgumentError extends SandboxError {
   override name = 'InvalidArgumentError';
 
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'invalid_argument' });
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'invalid_argument', ...options });
   }
 }
 
@@ -37,8 +44,8 @@ export class InvalidArgumentError extends SandboxError {
 export class NotEnoughSpaceError extends SandboxError {
   override name = 'NotEnoughSpaceError';
 
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'not_enough_space' });
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'not_enough_space', ...options });
   }
 }
 
@@ -51,17 +58,8 @@ export class NotFoundError extends SandboxError {
 export class SandboxNotFoundError extends NotFoundError {
   override name = 'SandboxNotFoundError';
 
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'sandbox_not_found' });
-  }
-}
-
-/** No API key, or one that the server does not know. */
-export class AuthenticationError extends SandboxError {
-  override name = 'AuthenticationError';
-
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'unauthorized' });
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'sandbox_not_found', ...options });
   }
 }
 
@@ -69,8 +67,8 @@ export class AuthenticationError extends SandboxError {
 export class RateLimitError extends SandboxError {
   override name = 'RateLimitError';
 
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'rate_limited' });
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'rate_limited', ...options });
   }
 }
 
@@ -78,7 +76,28 @@ export class RateLimitError extends SandboxError {
 export class TemplateError extends SandboxError {
   override name = 'TemplateError';
 
-  constructor(message: string, options: ErrorOptions & { statusCode?: number } = {}) {
-    super(message, { ...options, code: 'template_not_found' });
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'template_not_found', ...options });
+  }
+}
+
+/** No API key, or one that the server does not know. No SandboxError, as in `e2b`: programs tell the two apart. */
+export class AuthenticationError extends SandportError {
+  override name = 'AuthenticationError';
+  readonly statusCode: number | undefined;
+
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(options.code ?? 'unauthorized', message, options);
+    this.statusCode = options.statusCode;
+  }
+}
+
+/** The server can take no more for now (503), and has changed nothing. No SandboxError, as in `e2b`. */
+export class ServiceBusyError extends SandportError {
+  override name = 'ServiceBusyError';
+  readonly statusCode = 503;
+
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(options.code ?? 'capacity_exhausted', message, options);
   }
 }

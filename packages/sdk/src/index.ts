@@ -1,14 +1,22 @@
-// What programs import from 'sandport'.
-export { CommandHandle } from './commands/command-handle.ts';
+// What programs import from 'sandport'. Types bear the names of the `e2b` client too, so that changing the import is
+// all that a program needs.
+export { CommandHandle, type OutputListeners } from './commands/command-handle.ts';
 export { CommandExitError, type CommandResult } from './commands/command-result.ts';
 export type {
   CommandConnectOptions,
+  CommandConnectOptions as CommandConnectOpts,
   CommandRequestOptions,
+  CommandRequestOptions as CommandRequestOpts,
   CommandStartOptions,
+  CommandStartOptions as CommandStartOpts,
   Commands,
   ProcessInfo,
 } from './commands/commands.ts';
-export type { ConnectionOptions } from './connection-config.ts';
+export {
+  ConnectionConfig,
+  type ConnectionOptions,
+  type ConnectionOptions as ConnectionOpts,
+} from './connection-config.ts';
 export {
   AuthenticationError,
   InvalidArgumentError,
@@ -18,10 +26,29 @@ export {
   SandboxError,
   SandboxNotFoundError,
   SandportError,
+  ServiceBusyError,
   TemplateError,
   TimeoutError,
 } from './errors.ts';
-export { ALL_TRAFFIC, type NetworkOptions, type NetworkUpdate } from './network-options.ts';
-export { Sandbox, Sandbox as default, type SandboxConnectOptions, type SandboxOptions } from './sandbox.ts';
+export {
+  ALL_TRAFFIC,
+  type NetworkOptions,
+  type NetworkOptions as SandboxNetworkOpts,
+  type NetworkSelector,
+  type NetworkSelector as SandboxNetworkSelector,
+  type NetworkUpdate,
+  type NetworkUpdate as SandboxNetworkUpdate,
+} from './network-options.ts';
+export { Sandbox, Sandbox as default } from './sandbox.ts';
 export type { SandboxInfo, SandboxState } from './sandbox-info.ts';
-export { type SandboxListOptions, SandboxPaginator } from './sandbox-paginator.ts';
+export type {
+  SandboxConnectOptions,
+  SandboxConnectOptions as SandboxConnectOpts,
+  SandboxOptions,
+  SandboxOptions as SandboxOpts,
+} from './sandbox-options.ts';
+export {
+  type SandboxListOptions,
+  type SandboxListOptions as SandboxListOpts,
+  SandboxPaginator,
+} from './sandbox-paginator.ts';

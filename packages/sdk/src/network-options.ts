@@ -1,47 +1,46 @@
 // What a sandbox may reach, and who may reach it.
+import { refuseUnsupported } from './unsupported-options.ts';
 
 /** Every address, for `denyOut`. */
 export const ALL_TRAFFIC = '0.0.0.0/0';
 
-type Selector = readonly string[] | ((context: { readonly allTraffic: string }) => readonly string[]);
+export type NetworkSelector = readonly string[] | ((context: { readonly allTraffic: string }) => readonly string[]);
 
 export interface NetworkUpdate {
   /** Addresses and CIDR ranges that may be reached although `denyOut` has them. */
-  readonly allowOut?: Selector;
+  readonly allowOut?: NetworkSelector | undefined;
   /** Addresses and CIDR ranges that may not be reached. */
-  readonly denyOut?: Selector;
+  readonly denyOut?: NetworkSelector | undefined;
   /** False: nothing outside may be reached. */
-  readonly allowInternetAccess?: boolean;
+  readonly allowInternetAccess?: boolean | undefined;
 }
 
 export interface NetworkOptions extends Omit<NetworkUpdate, 'allowInternetAccess'> {
   /** False: public URLs answer only with `trafficAccessToken` in the header `e2b-traffic-access-token`. Default true. */
-  readonly allowPublicTraffic?: boolean;
+  readonly allowPublicTraffic?: boolean | undefined;
   /** The Host header that servers inside see; `${PORT}` stands for the requested port. */
-  readonly maskRequestHost?: string;
+  readonly maskRequestHost?: string | undefined;
 }
 
-/** The form on the wire. */
-export function networkBody(options: NetworkOptions | undefined): object | undefined {
-  if (options === undefined) return undefined;
-  const { allowOut, denyOut, ...rest } = options;
-  return { ...rest, ...selectors({ allowOut, denyOut }) };
+/** The form on the wire. Throws an InvalidArgumentError on options of `e2b` that there are not here. */
+export function networkBody(options: NetworkOptions): object {
+  refuseUnsupported('network.', options, UNSUPPORTED);
+  const { allowPublicTraffic, maskRequestHost } = options;
+  return { ...selectors(options), allowPublicTraffic, maskRequestHost };
 }
 
-export function networkUpdateBody({ allowOut, denyOut, allowInternetAccess }: NetworkUpdate): object {
-  return {
-    ...selectors({ allowOut, denyOut }),
-    ...(allowInternetAccess !== undefined && { allow_internet_access: allowInternetAccess }),
-  };
+/** Throws as `networkBody` does. */
+export function networkUpdateBody(update: NetworkUpdate): object {
+  refuseUnsupported('network.', update, UNSUPPORTED);
+  return { ...selectors(update), allow_internet_access: update.allowInternetAccess };
 }
 
-function selectors({ allowOut, denyOut }: { allowOut: Selector | undefined; denyOut: Selector | undefined }): object {
-  return {
-    ...(allowOut !== undefined && { allowOut: resolve(allowOut) }),
-    ...(denyOut !== undefined && { denyOut: resolve(denyOut) }),
-  };
+const UNSUPPORTED = ['rules', 'egressProxy', 'httpsPorts'];
+
+function selectors({ allowOut, denyOut }: Pick<NetworkUpdate, 'allowOut' | 'denyOut'>): object {
+  return { allowOut: addresses(allowOut), denyOut: addresses(denyOut) };
 }
 
-function resolve(selector: Selector): readonly string[] {
+function addresses(selector: NetworkSelector | undefined): readonly string[] | undefined {
   return typeof selector === 'function' ? selector({ allTraffic: ALL_TRAFFIC }) : selector;
 }

@@ -19,6 +19,8 @@ export interface SandboxInfo {
   readonly allowInternetAccess?: boolean;
   readonly network?: SandboxDetail['network'];
   readonly lifecycle?: SandboxDetail['lifecycle'];
+  /** Domain of its public URLs where it is another than the client's. */
+  readonly sandboxDomain?: string;
 }
 
 export function toInfo(wire: ListedSandbox | SandboxDetail): SandboxInfo {
@@ -37,5 +39,6 @@ export function toInfo(wire: ListedSandbox | SandboxDetail): SandboxInfo {
     ...(detail.allowInternetAccess !== undefined && { allowInternetAccess: detail.allowInternetAccess }),
     ...(detail.network !== undefined && { network: detail.network }),
     ...(detail.lifecycle !== undefined && { lifecycle: detail.lifecycle }),
+    ...(detail.domain && { sandboxDomain: detail.domain }),
   };
 }

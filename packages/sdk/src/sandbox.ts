@@ -4,38 +4,27 @@ import type { Sandbox as SandboxAnswer, SandboxDetail } from '@sandport/protocol
 import { formatHostName } from '@sandport/protocol/host-name';
 import { AgentClient } from './agent-client.ts';
 import { callApi } from './api-client.ts';
-import { Commands } from './commands/commands.ts';
+import { type CommandRequestOptions, Commands } from './commands/commands.ts';
 import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts';
 import { InvalidArgumentError, SandboxNotFoundError } from './errors.ts';
-import { type NetworkOptions, type NetworkUpdate, networkBody, networkUpdateBody } from './network-options.ts';
+import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
 import { type SandboxInfo, toInfo } from './sandbox-info.ts';
+import {
+  createBody,
+  DEFAULT_TIMEOUT_MS,
+  type SandboxConnectOptions,
+  type SandboxOptions,
+  toSeconds,
+} from './sandbox-options.ts';
 import { type SandboxListOptions, SandboxPaginator } from './sandbox-paginator.ts';
 
-export interface SandboxOptions extends ConnectionOptions {
-  /** Template ID or alias. Default `base`. */
-  readonly template?: string;
-  /** Life of the sandbox in milliseconds. Default 300 000. */
-  readonly timeoutMs?: number;
-  /** Pairs by which the list can be filtered. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Environment of every command. */
-  readonly envs?: Readonly<Record<string, string>>;
-  /** False: nothing outside may be reached from inside. Default true. */
-  readonly allowInternetAccess?: boolean;
-  readonly network?: NetworkOptions;
-  /** Whether the agent asks for an access token. Default true. */
-  readonly secure?: boolean;
+/** What a Sandbox object is made of. Programs get theirs from `Sandbox.create` and `Sandbox.connect`. */
+export interface SandboxParts {
+  readonly answer: SandboxAnswer;
+  readonly config: ConnectionConfig;
 }
 
-export interface SandboxConnectOptions extends ConnectionOptions {
-  /** The end is moved to this many milliseconds from now if that is later. Default 300 000. */
-  readonly timeoutMs?: number;
-}
-
-const DEFAULT_TEMPLATE = 'base';
-const DEFAULT_TIMEOUT_MS = 300_000;
-
-export class Sandbox {
+export class Sandbox implements AsyncDisposable {
   readonly sandboxId: string;
   /** Domain of its public URLs, with the gateway's port where that is not 443. */
   readonly sandboxDomain: string;
@@ -45,7 +34,7 @@ export class Sandbox {
   readonly #config: ConnectionConfig;
   readonly #agent: AgentClient;
 
-  private constructor(answer: SandboxAnswer, config: ConnectionConfig) {
+  constructor({ answer, config }: SandboxParts) {
     this.sandboxId = answer.sandboxID;
     this.sandboxDomain = answer.domain ?? config.domain;
     this.trafficAccessToken = answer.trafficAccessToken ?? undefined;
@@ -67,33 +56,33 @@ export class Sandbox {
    *
    * @throws AuthenticationError without a valid API key
    * @throws TemplateError when there is no such template
-   * @throws InvalidArgumentError when an option is refused; RateLimitError when there are too many sandboxes
+   * @throws InvalidArgumentError when an option is refused
+   * @throws RateLimitError when there are too many sandboxes; ServiceBusyError when the machine is full
    */
-  static create(options?: SandboxOptions): Promise<Sandbox>;
-  static create(template: string, options?: SandboxOptions): Promise<Sandbox>;
-  static async create(templateOrOptions?: string | SandboxOptions, more: SandboxOptions = {}): Promise<Sandbox> {
-    const options = typeof templateOrOptions === 'object' ? templateOrOptions : more;
-    const template = typeof templateOrOptions === 'string' ? templateOrOptions : (options.template ?? DEFAULT_TEMPLATE);
-    const config = new ConnectionConfig(options);
-    const { data } = await callApi<SandboxAnswer>(config, 'POST', '/sandboxes', {
-      templateID: template,
-      timeout: seconds(options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-      secure: options.secure ?? true,
-      metadata: options.metadata,
-      envVars: options.envs,
-      allow_internet_access: options.allowInternetAccess,
-      network: networkBody(options.network),
-    });
-    return new Sandbox(data, config);
+  static create<S extends typeof Sandbox>(this: S, options?: SandboxOptions): Promise<InstanceType<S>>;
+  static create<S extends typeof Sandbox>(
+    this: S,
+    template: string,
+    options?: SandboxOptions,
+  ): Promise<InstanceType<S>>;
+  static async create<S extends typeof Sandbox>(
+    this: S,
+    template?: string | SandboxOptions,
+    more: SandboxOptions = {},
+  ): Promise<InstanceType<S>> {
+    const options = typeof template === 'string' ? { ...more, template } : { ...template };
+    const { data } = await callApi<SandboxAnswer>(options, 'POST', '/sandboxes', createBody(options));
+    return new this({ answer: data, config: new ConnectionConfig(options) }) as InstanceType<S>;
   }
 
   /** Connects to a running sandbox. Throws a SandboxNotFoundError when there is none with this ID. */
-  static async connect(sandboxId: string, options: SandboxConnectOptions = {}): Promise<Sandbox> {
-    const config = new ConnectionConfig(options);
-    const { data } = await callApi<SandboxAnswer>(config, 'POST', `/sandboxes/${segment(sandboxId)}/connect`, {
-      timeout: seconds(options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-    });
-    return new Sandbox(data, config);
+  static async connect<S extends typeof Sandbox>(
+    this: S,
+    sandboxId: string,
+    options: SandboxConnectOptions = {},
+  ): Promise<InstanceType<S>> {
+    const answer = await connectTo(sandboxId, options);
+    return new this({ answer, config: new ConnectionConfig(options) }) as InstanceType<S>;
   }
 
   /** Lists sandboxes, page by page. */
@@ -104,7 +93,7 @@ export class Sandbox {
   /** Kills a sandbox. False when there was none with this ID. */
   static async kill(sandboxId: string, options: ConnectionOptions = {}): Promise<boolean> {
     try {
-      await callApi(new ConnectionConfig(options), 'DELETE', `/sandboxes/${segment(sandboxId)}`);
+      await callApi(options, 'DELETE', `/sandboxes/${segment(sandboxId)}`);
       return true;
     } catch (error) {
       if (error instanceof SandboxNotFoundError) return false;
@@ -114,16 +103,12 @@ export class Sandbox {
 
   /** Moves the end of a sandbox to `timeoutMs` milliseconds from now, also to an earlier time. */
   static async setTimeout(sandboxId: string, timeoutMs: number, options: ConnectionOptions = {}): Promise<void> {
-    const body = { timeout: seconds(timeoutMs) };
-    await callApi(new ConnectionConfig(options), 'POST', `/sandboxes/${segment(sandboxId)}/timeout`, body);
+    const body = { timeout: toSeconds(timeoutMs) };
+    await callApi(options, 'POST', `/sandboxes/${segment(sandboxId)}/timeout`, body);
   }
 
   static async getInfo(sandboxId: string, options: ConnectionOptions = {}): Promise<SandboxInfo> {
-    const { data } = await callApi<SandboxDetail>(
-      new ConnectionConfig(options),
-      'GET',
-      `/sandboxes/${segment(sandboxId)}`,
-    );
+    const { data } = await callApi<SandboxDetail>(options, 'GET', `/sandboxes/${segment(sandboxId)}`);
     return toInfo(data);
   }
 
@@ -134,7 +119,13 @@ export class Sandbox {
     options: ConnectionOptions = {},
   ): Promise<void> {
     const body = networkUpdateBody(network);
-    await callApi(new ConnectionConfig(options), 'PUT', `/sandboxes/${segment(sandboxId)}/network`, body);
+    await callApi(options, 'PUT', `/sandboxes/${segment(sandboxId)}/network`, body);
+  }
+
+  /** Moves its end to a later time, as `Sandbox.connect` does. Throws a SandboxNotFoundError when it has ended. */
+  async connect(options: SandboxConnectOptions = {}): Promise<this> {
+    await connectTo(this.sandboxId, this.#config.with(options));
+    return this;
   }
 
   /** Host name of a port's public URL, such as `3000-i62mff4ahtrdfdkyn2esc.example.com`. Throws on a bad port. */
@@ -152,44 +143,39 @@ export class Sandbox {
   }
 
   /** Whether it runs, asked of the sandbox itself. */
-  isRunning(options: { readonly requestTimeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<boolean> {
+  async isRunning(options: CommandRequestOptions = {}): Promise<boolean> {
     return this.#agent.isHealthy(this.#config.requestSignal(options.requestTimeoutMs, options.signal));
   }
 
   /** Moves its end to `timeoutMs` milliseconds from now, also to an earlier time. */
   setTimeout(timeoutMs: number, options: ConnectionOptions = {}): Promise<void> {
-    return Sandbox.setTimeout(this.sandboxId, timeoutMs, this.#options(options));
+    return Sandbox.setTimeout(this.sandboxId, timeoutMs, this.#config.with(options));
   }
 
   getInfo(options: ConnectionOptions = {}): Promise<SandboxInfo> {
-    return Sandbox.getInfo(this.sandboxId, this.#options(options));
+    return Sandbox.getInfo(this.sandboxId, this.#config.with(options));
   }
 
   /** Replaces what it may reach; what is left out is cleared. */
   updateNetwork(network: NetworkUpdate, options: ConnectionOptions = {}): Promise<void> {
-    return Sandbox.updateNetwork(this.sandboxId, network, this.#options(options));
+    return Sandbox.updateNetwork(this.sandboxId, network, this.#config.with(options));
   }
 
   /** Ends it. False when it had ended. */
   kill(options: ConnectionOptions = {}): Promise<boolean> {
-    return Sandbox.kill(this.sandboxId, this.#options(options));
+    return Sandbox.kill(this.sandboxId, this.#config.with(options));
   }
 
   /** `await using sandbox = await Sandbox.create()` kills it at the end of the block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
   }
-
-  #options(options: ConnectionOptions): ConnectionOptions {
-    const { apiKey, domain, apiUrl, requestTimeoutMs, headers, signal } = this.#config;
-    return { apiKey, domain, apiUrl, requestTimeoutMs, headers, ...(signal && { signal }), ...options };
-  }
 }
 
-/** The API counts in whole seconds. */
-function seconds(timeoutMs: number): number {
-  if (!Number.isFinite(timeoutMs)) throw new InvalidArgumentError(`timeoutMs is ${timeoutMs}; expected milliseconds`);
-  return Math.ceil(timeoutMs / 1000);
+async function connectTo(sandboxId: string, options: SandboxConnectOptions): Promise<SandboxAnswer> {
+  const body = { timeout: toSeconds(options.timeoutMs ?? DEFAULT_TIMEOUT_MS) };
+  const { data } = await callApi<SandboxAnswer>(options, 'POST', `/sandboxes/${segment(sandboxId)}/connect`, body);
+  return data;
 }
 
 function segment(sandboxId: string): string {

@@ -1,56 +1,64 @@
 // A command that runs in a sandbox, started or connected to.
-import type { ProcessStreamMessage } from '@sandport/protocol/process-rpc';
-import { fromBase64 } from '../base64.ts';
 import { SandboxError } from '../errors.ts';
 import { CommandExitError, type CommandResult } from './command-result.ts';
+import type { CommandRequestOptions } from './commands.ts';
+import { Output, type OutputListener } from './output.ts';
+import type { ProcessEvent } from './process-events.ts';
 
 export interface OutputListeners {
-  readonly onStdout?: ((data: string) => void | Promise<void>) | undefined;
-  readonly onStderr?: ((data: string) => void | Promise<void>) | undefined;
+  /** Called with output as it arrives, in order; further output is held back until it has returned. */
+  readonly onStdout?: OutputListener | undefined;
+  readonly onStderr?: OutputListener | undefined;
 }
 
 export interface CommandControls {
   readonly kill: () => Promise<boolean>;
-  readonly sendStdin: (data: string | Uint8Array) => Promise<void>;
-  readonly closeStdin: () => Promise<void>;
+  readonly sendStdin: (data: string | Uint8Array, options?: CommandRequestOptions) => Promise<void>;
+  readonly closeStdin: (options?: CommandRequestOptions) => Promise<void>;
   /** Stops reading the command's events. */
   readonly disconnect: () => void;
 }
 
-export class CommandHandle {
+/** How long the stream may go on after the command's end before it is cut. */
+const CLOSING_MS = 1000;
+
+export class CommandHandle implements AsyncDisposable {
   /** Process ID inside the sandbox. */
   readonly pid: number;
   readonly #controls: CommandControls;
   readonly #finished: Promise<CommandResult>;
-  #stdout = '';
-  #stderr = '';
+  readonly #stdout: Output;
+  readonly #stderr: Output;
   #result: CommandResult | undefined;
+  #disconnected = false;
 
   /** @param events what follows the start of the command */
   constructor(
     pid: number,
-    events: AsyncIterable<ProcessStreamMessage>,
-    listeners: OutputListeners,
+    events: AsyncGenerator<ProcessEvent>,
+    { onStdout, onStderr }: OutputListeners,
     controls: CommandControls,
   ) {
     this.pid = pid;
     this.#controls = controls;
-    this.#finished = this.#follow(events, listeners);
+    this.#stdout = new Output(onStdout);
+    this.#stderr = new Output(onStderr);
+    this.#finished = this.#follow(events);
     // Who never waits is not told of a failure by an unhandled rejection.
     this.#finished.catch(() => {});
   }
 
   /** Output so far. */
   get stdout(): string {
-    return this.#stdout;
+    return this.#stdout.text;
   }
 
   /** Error output so far. */
   get stderr(): string {
-    return this.#stderr;
+    return this.#stderr.text;
   }
 
-  /** Undefined as long as the command runs. */
+  /** Undefined as long as the command runs; -1 when a signal ended it. */
   get exitCode(): number | undefined {
     return this.#result?.exitCode;
   }
@@ -60,7 +68,13 @@ export class CommandHandle {
     return this.#result?.error;
   }
 
-  /** Waits for the end. Throws a CommandExitError when the exit code is not 0, a TimeoutError when the sandbox ended. */
+  /**
+   * Waits for the end.
+   *
+   * @throws CommandExitError when the exit code is not 0
+   * @throws TimeoutError when the command took longer than its `timeoutMs`, or the sandbox ended
+   * @throws SandboxError when the connection was cut, or `disconnect` called, before; what a listener threw, as it is
+   */
   async wait(): Promise<CommandResult> {
     const result = await this.#finished;
     if (result.exitCode !== 0) throw new CommandExitError(result);
@@ -69,6 +83,7 @@ export class CommandHandle {
 
   /** Stops receiving output; the command goes on, and `commands.connect(pid)` finds it again. */
   async disconnect(): Promise<void> {
+    this.#disconnected = true;
     this.#controls.disconnect();
   }
 
@@ -78,38 +93,59 @@ export class CommandHandle {
   }
 
   /** Needs `stdin: true` at the start. */
-  sendStdin(data: string | Uint8Array): Promise<void> {
-    return this.#controls.sendStdin(data);
+  sendStdin(data: string | Uint8Array, options?: CommandRequestOptions): Promise<void> {
+    return this.#controls.sendStdin(data, options);
   }
 
-  /** The command reads end-of-file. */
-  closeStdin(): Promise<void> {
-    return this.#controls.closeStdin();
+  /** The command reads end-of-file. Needs `stdin: true` at the start. */
+  closeStdin(options?: CommandRequestOptions): Promise<void> {
+    return this.#controls.closeStdin(options);
   }
 
-  async #follow(
-    events: AsyncIterable<ProcessStreamMessage>,
-    { onStdout, onStderr }: OutputListeners,
-  ): Promise<CommandResult> {
-    // A character may be split between two pieces.
-    const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
-    for await (const { event } of events) {
-      if ('data' in event) {
-        if ('stdout' in event.data) {
-          const text = decoders.stdout.decode(fromBase64(event.data.stdout), { stream: true });
-          this.#stdout += text;
-          if (text !== '') await onStdout?.(text);
-        } else if ('stderr' in event.data) {
-          const text = decoders.stderr.decode(fromBase64(event.data.stderr), { stream: true });
-          this.#stderr += text;
-          if (text !== '') await onStderr?.(text);
-        }
-      } else if ('end' in event) {
-        const { exitCode = 0, error } = event.end;
-        this.#result = { exitCode, stdout: this.#stdout, stderr: this.#stderr, ...(error !== undefined && { error }) };
-        return this.#result;
+  /** `await using handle = await commands.run('...', { background: true })` kills it at the end of the block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#result === undefined) await this.kill();
+    await this.disconnect();
+  }
+
+  async #follow(events: AsyncGenerator<ProcessEvent>): Promise<CommandResult> {
+    try {
+      for (;;) {
+        const { done, value: event } = await events.next();
+        if (this.#disconnected) break;
+        if (done) throw new SandboxError("the command's events ended without its end");
+        if (event.type === 'stdout') await this.#stdout.push(event.bytes);
+        else if (event.type === 'stderr') await this.#stderr.push(event.bytes);
+        else if (event.type === 'end') return await this.#end(event, events);
       }
+    } catch (error) {
+      this.#controls.disconnect();
+      if (!this.#disconnected) throw error;
     }
-    throw new SandboxError("the command's events ended without its end");
+    throw new SandboxError('the handle was disconnected before the command ended');
+  }
+
+  async #end(
+    { exitCode, error }: ProcessEvent & { type: 'end' },
+    events: AsyncGenerator<ProcessEvent>,
+  ): Promise<CommandResult> {
+    await this.#stdout.end();
+    await this.#stderr.end();
+    this.#result = { exitCode, stdout: this.stdout, stderr: this.stderr, ...(error !== undefined && { error }) };
+    void this.#close(events);
+    return this.#result;
+  }
+
+  /** The command has ended, whatever comes now; reading on lets the connection be used again. */
+  async #close(events: AsyncGenerator<ProcessEvent>): Promise<void> {
+    const timer = setTimeout(() => this.#controls.disconnect(), CLOSING_MS);
+    try {
+      while (!(await events.next()).done);
+    } catch {
+      // The result is known.
+    } finally {
+      clearTimeout(timer);
+      this.#controls.disconnect();
+    }
   }
 }

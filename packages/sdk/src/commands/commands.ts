@@ -11,30 +11,33 @@ import {
 } from '@sandport/protocol/process-rpc';
 import type { AgentClient } from '../agent-client.ts';
 import { toBase64 } from '../base64.ts';
-import type { ConnectionConfig } from '../connection-config.ts';
-import { NotFoundError, SandboxError, TimeoutError } from '../errors.ts';
+import { type ConnectionConfig, checkMilliseconds } from '../connection-config.ts';
+import { NotFoundError, SandboxError } from '../errors.ts';
+import { StreamLife } from '../stream-life.ts';
 import { CommandHandle, type OutputListeners } from './command-handle.ts';
 import type { CommandResult } from './command-result.ts';
+import { type ProcessEvent, readEvent } from './process-events.ts';
 
 export interface CommandRequestOptions {
   /** Milliseconds until the answer has to begin; 0 for no limit. Default: that of the sandbox object. */
-  readonly requestTimeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly requestTimeoutMs?: number | undefined;
+  /** Ends the request early, with the signal's reason; a command that has started goes on without its output. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CommandStartOptions extends CommandRequestOptions, OutputListeners {
   /** True returns a handle at once; false (the default) waits for the end. */
-  readonly background?: boolean;
+  readonly background?: boolean | undefined;
   /** Default: the home of the user. */
-  readonly cwd?: string;
+  readonly cwd?: string | undefined;
   /** Default: the template's user, `user` in `base`. */
-  readonly user?: string;
+  readonly user?: string | undefined;
   /** Added to the sandbox's own environment. */
-  readonly envs?: Readonly<Record<string, string>>;
+  readonly envs?: Readonly<Record<string, string>> | undefined;
   /** Whether `sendStdin` will be used; without it the command reads end-of-file. Default false. */
-  readonly stdin?: boolean;
+  readonly stdin?: boolean | undefined;
   /** Life of the command in milliseconds, after which it is killed; 0 for no limit. Default 60 000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 export type CommandConnectOptions = CommandRequestOptions & OutputListeners & Pick<CommandStartOptions, 'timeoutMs'>;
@@ -49,6 +52,8 @@ export interface ProcessInfo {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** How much later than the agent this side gives a command up. */
+const GRACE_MS = 2000;
 
 export class Commands {
   readonly #agent: AgentClient;
@@ -68,7 +73,10 @@ export class Commands {
    * @throws AuthenticationError when there is no such user
    */
   run(command: string, options: CommandStartOptions & { readonly background: true }): Promise<CommandHandle>;
-  run(command: string, options?: CommandStartOptions & { readonly background?: false }): Promise<CommandResult>;
+  run(
+    command: string,
+    options?: CommandStartOptions & { readonly background?: false | undefined },
+  ): Promise<CommandResult>;
   run(command: string, options?: CommandStartOptions): Promise<CommandHandle | CommandResult>;
   async run(command: string, options: CommandStartOptions = {}): Promise<CommandHandle | CommandResult> {
     const request: StartRequest = {
@@ -78,7 +86,7 @@ export class Commands {
         envs: options.envs ?? {},
         ...(options.cwd !== undefined && { cwd: options.cwd }),
       },
-      stdin: options.stdin ?? false,
+      stdin: options.stdin === true,
     };
     const handle = await this.#open('Start', request, options, options.user);
     return options.background ? handle : handle.wait();
@@ -139,33 +147,35 @@ export class Commands {
     options: CommandConnectOptions,
     user: string | undefined,
   ): Promise<CommandHandle> {
-    const ending = new AbortController();
-    const signal = options.signal ?? this.#config.signal;
-    const requestTimeoutMs = options.requestTimeoutMs ?? this.#config.requestTimeoutMs;
-    const late = new TimeoutError('the command did not start within requestTimeoutMs');
-    const timer = requestTimeoutMs > 0 ? setTimeout(() => ending.abort(late), requestTimeoutMs) : undefined;
-    const events = this.#agent.stream<unknown, ProcessStreamMessage>(`${PROCESS_SERVICE}/${method}`, request, {
-      user,
-      signal: signal === undefined ? ending.signal : AbortSignal.any([ending.signal, signal]),
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    });
-    let pid: number;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, requestTimeoutMs = this.#config.requestTimeoutMs } = options;
+    checkMilliseconds('timeoutMs', timeoutMs);
+    checkMilliseconds('requestTimeoutMs', requestTimeoutMs);
+    const life = new StreamLife(options.signal);
+    life.limit(requestTimeoutMs, 'the command did not start within requestTimeoutMs');
+    const call = { user, signal: life.signal, timeoutMs };
+    const messages = this.#agent.stream<unknown, ProcessStreamMessage>(`${PROCESS_SERVICE}/${method}`, request, call);
+    const events = readEvents(messages);
     try {
-      pid = await firstPid(events);
-    } finally {
-      clearTimeout(timer);
+      const first = await events.next();
+      if (first.done || first.value.type !== 'start') {
+        throw new SandboxError('the agent did not say that the command had started');
+      }
+      // The agent ends the command in time and says so; this is for one that does not.
+      life.limit(timeoutMs > 0 ? timeoutMs + GRACE_MS : 0, 'the command took longer than timeoutMs');
+      const { pid } = first.value;
+      return new CommandHandle(pid, events, options, {
+        kill: () => this.kill(pid),
+        sendStdin: (data, sendOptions) => this.sendStdin(pid, data, sendOptions),
+        closeStdin: (closeOptions) => this.closeStdin(pid, closeOptions),
+        disconnect: () => life.end(),
+      });
+    } catch (error) {
+      life.end();
+      throw error;
     }
-    return new CommandHandle(pid, events, options, {
-      kill: () => this.kill(pid),
-      sendStdin: (data) => this.sendStdin(pid, data),
-      closeStdin: () => this.closeStdin(pid),
-      disconnect: () => ending.abort(new SandboxError('this handle was disconnected')),
-    });
   }
 }
 
-async function firstPid(events: AsyncGenerator<ProcessStreamMessage>): Promise<number> {
-  const { done, value } = await events.next();
-  if (!done && 'start' in value.event) return value.event.start.pid;
-  throw new SandboxError('the agent did not say that the command had started');
+async function* readEvents(messages: AsyncIterable<ProcessStreamMessage>): AsyncGenerator<ProcessEvent> {
+  for await (const message of messages) yield readEvent(message);
 }
