@@ -25,10 +25,15 @@ export class StreamLife {
     }
   }
 
-  /** Cuts the stream if it still runs, and lets go of the timer and the caller's signal. */
-  end(): void {
+  /** Lets go of the timer and the caller's signal, for a stream that has come to its end. */
+  release(): void {
     clearTimeout(this.#timer);
     this.#caller?.removeEventListener('abort', this.#onAbort);
+  }
+
+  /** Cuts a stream that still runs. */
+  end(): void {
+    this.release();
     this.#controller.abort();
   }
 }

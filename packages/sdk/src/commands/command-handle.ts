@@ -17,6 +17,8 @@ export interface CommandControls {
   readonly closeStdin: (options?: CommandRequestOptions) => Promise<void>;
   /** Stops reading the command's events. */
   readonly disconnect: () => void;
+  /** The events have come to their end. */
+  readonly release: () => void;
 }
 
 /** How long the stream may go on after the command's end before it is cut. */
@@ -104,7 +106,8 @@ export class CommandHandle implements AsyncDisposable {
 
   /** `await using handle = await commands.run('...', { background: true })` kills it at the end of the block. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#result === undefined) await this.kill();
+    if (this.#result !== undefined) return;
+    await this.kill();
     await this.disconnect();
   }
 
@@ -145,7 +148,7 @@ export class CommandHandle implements AsyncDisposable {
       // The result is known.
     } finally {
       clearTimeout(timer);
-      this.#controls.disconnect();
+      this.#controls.release();
     }
   }
 }

@@ -168,6 +168,7 @@ export class Commands {
         sendStdin: (data, sendOptions) => this.sendStdin(pid, data, sendOptions),
         closeStdin: (closeOptions) => this.closeStdin(pid, closeOptions),
         disconnect: () => life.end(),
+        release: () => life.release(),
       });
     } catch (error) {
       life.end();
