@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import * as tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { freePort, leftovers, requireRoot } from './machine.ts';
-import { waitFor } from './wait-for.ts';
+import { Hopeless, waitFor } from './wait-for.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 const START_MS = 60_000;
@@ -60,20 +60,20 @@ export class SandportServer {
   /** Starts the control process, also again after it was stopped or killed. */
   async launch(): Promise<void> {
     const log = openSync(join(this.data, 'output.log'), 'a');
+    const before = this.output().length;
     const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log] });
     this.#process = child;
     await waitFor(
       'the server is ready',
       async () => {
-        if (child.exitCode !== null) throw new Ended(`the server ended with code ${child.exitCode}: ${this.output()}`);
-        if (!this.output().includes('Sandport is running')) return undefined;
+        if (child.exitCode !== null)
+          throw new Hopeless(`the server ended with code ${child.exitCode}: ${this.output()}`);
+        if (!this.output().slice(before).includes('Sandport is running')) return undefined;
         this.connection = JSON.parse(await readFile(join(this.data, 'connection.json'), 'utf8')) as Connection;
         return true;
       },
       START_MS,
-    ).catch((error: Error) => {
-      throw error.cause instanceof Ended ? error.cause : new Error(`${error.message}: ${this.output()}`);
-    });
+    );
   }
 
   /** Options for either SDK. */
@@ -113,18 +113,34 @@ export class SandportServer {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
 
+  /** Stops it as Ctrl-C does. */
+  async pause(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    child.kill('SIGINT');
+    await once(child, 'exit');
+    clearTimeout(timer);
+  }
+
+  /** Starts a second one with the same arguments, and returns what it prints before it ends. */
+  async runAgain(): Promise<string> {
+    const child = spawn(process.execPath, [CLI, ...this.#arguments], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: START_MS,
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk));
+    await once(child, 'close');
+    return output;
+  }
+
   /** Stops it as Ctrl-C does, and says what it left on the machine. */
   async stop(): Promise<string[]> {
-    const child = this.#process;
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-      child.kill('SIGINT');
-      await once(child, 'exit');
-      clearTimeout(timer);
-    }
+    await this.pause();
     const left = existsSync(join(this.data, 'identity.json')) ? leftovers(this.instance, this.data) : [];
-    if (left.length === 0 || process.env.SANDPORT_TEST_KEEP === undefined)
-      await rm(this.data, { recursive: true, force: true });
+    if (left.length === 0) await rm(this.data, { recursive: true, force: true });
+    await rm(this.data, { recursive: true, force: true });
     return left;
   }
 
@@ -132,8 +148,6 @@ export class SandportServer {
     await this.stop();
   }
 }
-
-class Ended extends Error {}
 
 function trust(authority: string): void {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), authority]);

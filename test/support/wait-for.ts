@@ -3,6 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const STEP_MS = 50;
 
+/** Thrown by `look` when there is nothing to wait for any more. */
+export class Hopeless extends Error {}
+
 /** Calls `look` until it returns something other than undefined or false. A throw counts as "not yet". */
 export async function waitFor<T>(
   what: string,
@@ -16,6 +19,7 @@ export async function waitFor<T>(
       const value = await look();
       if (value !== undefined && value !== false) return value;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });

@@ -20,7 +20,7 @@ export function printUsage({ connection }: RunningServer, data: string | undefin
 
   which sets E2B_DOMAIN=${connection.domain}, E2B_API_KEY and the certificate to trust. Then, for instance:
 
-  node examples/public-url.ts
+  npx node examples/public-url.ts
 
 Ctrl-C stops Sandport and removes what it started.`);
 }

@@ -4,6 +4,9 @@ import { chmod, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere, writeFileAtomically } from './files.ts';
 
+/** Where gateway workers find the control process, in the data directory. */
+export const GATEWAY_SOCKET = 'gateway.sock';
+
 export interface DataDirectory {
   readonly path: string;
   /** Short name of this instance in the names of its namespaces, interfaces, cgroups and rules. */

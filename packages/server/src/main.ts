@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { createApi } from './api/server.ts';
 import { type ConnectionFile, publicDomain } from './connection-file.ts';
-import { openDataDirectory } from './data-directory.ts';
+import { GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
 import { machineNameservers, Resolver } from './dns/resolver.ts';
 import { checkMachine } from './doctor/doctor.ts';
 import { readIfThere, writeFileAtomically } from './files.ts';
@@ -76,7 +76,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const certificates = await openOwnAuthority(data.file('tls'), settings.domain);
   const apiSocket = data.file('api.sock');
   const gateways = new GatewaySupervisor({
-    socketPath: data.file('gateway.sock'),
+    socketPath: data.file(GATEWAY_SOCKET),
     settings: { domain: settings.domain, listen: settings.listen },
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { CommandExitError, type CommandHandle, Sandbox } from 'sandport';
 import { clientCommand, type DataFlag, sdkOptions } from '../connection.ts';
+import { shellExitCode, signalExitCode } from '../exit-code.ts';
+import { quoteForShell } from '../shell-quote.ts';
 
 interface ExecFlags extends DataFlag {
   readonly user?: string;
@@ -16,22 +18,23 @@ export function addExecCommand(program: Command): void {
     .action(async (id: string, command: string[], flags: ExecFlags) => {
       const sandbox = await Sandbox.connect(id, { ...(await sdkOptions(flags)), timeoutMs: 0 });
       const piped = !process.stdin.isTTY;
-      const handle = await sandbox.commands.run(command.length === 1 ? command[0]! : command.map(quote).join(' '), {
+      const handle = await sandbox.commands.run(commandLine(command), {
         background: true,
         stdin: piped,
         timeoutMs: 0,
-        ...(flags.user !== undefined && { user: flags.user }),
-        ...(flags.cwd !== undefined && { cwd: flags.cwd }),
+        user: flags.user,
+        cwd: flags.cwd,
         onStdout: (text) => write(process.stdout, text),
         onStderr: (text) => write(process.stderr, text),
       });
-      process.once('SIGINT', () => void handle.kill());
+      const stopped = killWithThisProcess(handle);
       if (piped) forwardStdin(handle).catch(() => {});
       try {
         await handle.wait();
       } catch (error) {
-        if (!(error instanceof CommandExitError)) throw error;
-        process.exitCode = error.exitCode < 0 ? 137 : error.exitCode;
+        if (stopped() !== undefined) process.exitCode = stopped();
+        else if (error instanceof CommandExitError) process.exitCode = shellExitCode(error);
+        else throw error;
       } finally {
         // Otherwise a pipe that stays open would keep this process waiting.
         process.stdin.destroy();
@@ -39,14 +42,29 @@ export function addExecCommand(program: Command): void {
     });
 }
 
+/** One word is a command line; several are one too, each word as it was given here. */
+function commandLine(words: readonly string[]): string {
+  return words.length === 1 ? words[0]! : words.map(quoteForShell).join(' ');
+}
+
+/** The command ends with what waits for it. Returns what tells the exit code, once that has happened. */
+function killWithThisProcess(handle: CommandHandle): () => number | undefined {
+  let code: number | undefined;
+  const stop = (signal: NodeJS.Signals): void => {
+    code ??= signalExitCode(signal);
+    handle.kill().catch(() => process.exit(code));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  // A reader that has gone is for the command what SIGPIPE would be, instead of the quiet end of other commands.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners('error').on('error', () => stop('SIGPIPE'));
+  }
+  return () => code;
+}
+
 async function forwardStdin(handle: CommandHandle): Promise<void> {
   for await (const chunk of process.stdin) await handle.sendStdin(chunk as Buffer);
   await handle.closeStdin();
-}
-
-/** Several words are one command line for the shell inside, each word as it was given here. */
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** A reader that is slow holds back the command. */

@@ -1,11 +1,11 @@
 // sandport logs: the server's log, of all or of one sandbox.
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { SandportError } from 'sandport';
 import { clientCommand, type DataFlag, dataDirectory } from '../connection.ts';
+import { LineSplitter } from '../line-splitter.ts';
 
 const LOOK_MS = 250;
 
@@ -18,13 +18,16 @@ export function addLogsCommand(program: Command): void {
       const file = await open(path).catch((error: Error) => {
         throw new SandportError('connection_failed', `there is no log at ${path}`, { cause: error });
       });
+      const lines = new LineSplitter();
       let position = 0;
       do {
         const { size } = await file.stat();
         if (size > position) {
           const stream = file.createReadStream({ start: position, end: size - 1, autoClose: false });
           position = size;
-          for await (const line of createInterface({ input: stream })) if (belongs(line, id)) console.log(line);
+          for await (const bytes of stream) {
+            for (const line of lines.push(bytes as Buffer)) if (belongs(line, id)) console.log(line);
+          }
         }
         if (flags.follow) await delay(LOOK_MS);
       } while (flags.follow);

@@ -2,7 +2,11 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { GATEWAY_SOCKET } from '../data-directory.ts';
+import { WorkerFile } from '../gateway-supervisor/worker-file.ts';
 import { runCommand } from '../host/run-command.ts';
+import { isRunning } from '../process-identity.ts';
 import { isLoopbackDomain, type Settings } from '../settings.ts';
 import { type Check, Complaint } from './check.ts';
 
@@ -71,23 +75,14 @@ async function checkPort(settings: Settings, host: string, port: number): Promis
     if (error === undefined) return;
     throw new Complaint(`the address ${host} is not on this machine`, 'give another --listen ADDRESS:PORT');
   }
-  if (error.code === 'EADDRINUSE' && (await heldByOwnGateways(settings))) return;
+  if (error.code === 'EADDRINUSE' && heldByOwnGateways(settings)) return;
   throw new Complaint(
     `${host}:${port} cannot be used (${error.code})`,
     'end what listens there, or give another --listen ADDRESS:PORT',
   );
 }
 
-async function heldByOwnGateways(settings: Settings): Promise<boolean> {
-  const text = await readFile(`${settings.data}/gateway-workers.json`, 'utf8').catch(() => undefined);
-  if (text === undefined) return false;
-  const workers = JSON.parse(text) as { pid: number }[];
-  return workers.some(({ pid }) => {
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+function heldByOwnGateways(settings: Settings): boolean {
+  const records = new WorkerFile(join(settings.data, GATEWAY_SOCKET)).read();
+  return records?.workers.some(isRunning) ?? false;
 }

@@ -9,8 +9,8 @@ import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
 import { freePort } from '../gateway/testing/free-port.ts';
 import { testTls } from '../gateway/testing/test-tls.ts';
+import { identify } from '../process-identity.ts';
 import { GatewaySupervisor } from './gateway-supervisor.ts';
-import { identify } from './process-identity.ts';
 
 const ORIGIN = '127.0.0.31';
 const silent = { info() {}, warn() {}, error() {} };

@@ -6,8 +6,8 @@ import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewaySettings, GatewayTls, Route, ServiceRoute } from '@sandport/protocol/routes';
+import { identify, isRunning, type ProcessIdentity, signal, untilGone } from '../process-identity.ts';
 import { assertUnused } from './ports.ts';
-import { identify, isRunning, type ProcessIdentity, signal, untilGone } from './process-identity.ts';
 import { WorkerFile } from './worker-file.ts';
 import { WorkerLink } from './worker-link.ts';
 

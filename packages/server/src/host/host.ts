@@ -2,6 +2,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
+import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
 import { initialiseAgent } from './agent-client.ts';
 import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
@@ -9,7 +10,6 @@ import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
 import { type EgressPolicy, Firewall } from './network/firewall.ts';
 import { createSlots, listSlots, relaxSlot, removeSlot, type Slot, type SlotNames, slotNames } from './network/slot.ts';
-import { processAlive } from './process-alive.ts';
 import { ReadyPool } from './ready-pool.ts';
 import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
@@ -56,7 +56,7 @@ export class Host {
   readonly #slots: ReadyPool<Slot>;
   readonly #readyDisks: ReadyPool<SandboxDisk>;
   readonly #freeIndices: number[] = [];
-  readonly #pids = new Map<string, number>();
+  readonly #processes = new Map<string, ProcessIdentity>();
 
   private constructor(options: HostOptions, runtime: Runtime, block: AddressBlock) {
     this.#options = options;
@@ -96,22 +96,25 @@ export class Host {
    */
   async reconcile(owned: ReadonlyMap<string, Placement & { readonly egress: EgressPolicy }>): Promise<Set<string>> {
     const alive = new Set<string>();
+    await this.#runtime.endOrphanedStarts();
     for (const container of await this.#runtime.list()) {
-      if (owned.has(container.id) && container.running && processAlive(container.pid)) {
+      const identity = container.running ? identify(container.pid) : undefined;
+      if (owned.has(container.id) && identity !== undefined) {
         alive.add(container.id);
-        this.#pids.set(container.id, container.pid);
+        this.#processes.set(container.id, identity);
       } else {
         await this.#removeContainer(container.id);
       }
+    }
+    // A start that was interrupted has a bundle and perhaps a mount of its disk, and no container yet.
+    for (const id of await readdir(this.#bundlesDirectory()).catch(() => [])) {
+      if (!alive.has(id)) await this.#removeContainer(id);
     }
     const kept = [...owned].filter(([id]) => alive.has(id)).map(([, placement]) => placement);
     const usedSlots = new Set(kept.map(({ slot }) => slot));
     const usedDisks = new Set(kept.map(({ disk }) => disk));
     for (const index of await listSlots(this.#names)) if (!usedSlots.has(index)) await removeSlot(this.#names, index);
     for (const name of await this.#disks.list()) if (!usedDisks.has(name)) await this.#disks.remove(name);
-    for (const id of await readdir(this.#bundlesDirectory()).catch(() => [])) {
-      if (!alive.has(id)) await rm(join(this.#bundlesDirectory(), id), { recursive: true, force: true });
-    }
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!usedSlots.has(index)) this.#freeIndices.push(index);
     await this.#firewall.install(
       kept.map(({ slot, address }) => ({ index: slot, address })),
@@ -167,13 +170,16 @@ export class Host {
 
   /** IDs of started sandboxes whose processes have ended by themselves. */
   async findEnded(ids: Iterable<string>): Promise<string[]> {
-    const unknown = [...ids].filter((id) => !this.#pids.has(id));
-    if (unknown.length > 0) {
-      for (const { id, pid } of await this.#runtime.list()) if (pid > 0) this.#pids.set(id, pid);
+    const all = [...ids];
+    if (all.some((id) => !this.#processes.has(id))) {
+      for (const { id, pid, running } of await this.#runtime.list()) {
+        const identity = running ? identify(pid) : undefined;
+        if (identity !== undefined) this.#processes.set(id, identity);
+      }
     }
-    return [...ids].filter((id) => {
-      const pid = this.#pids.get(id);
-      return pid !== undefined && !processAlive(pid);
+    return all.filter((id) => {
+      const identity = this.#processes.get(id);
+      return identity === undefined || !isRunning(identity);
     });
   }
 
@@ -211,7 +217,7 @@ export class Host {
   async #removeContainer(id: string): Promise<void> {
     const bundle = this.#bundle(id);
     await this.#runtime.remove(id, bundle);
-    this.#pids.delete(id);
+    this.#processes.delete(id);
     await rm(bundle, { recursive: true, force: true });
   }
 

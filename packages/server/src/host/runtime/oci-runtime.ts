@@ -1,12 +1,15 @@
 // What runsc and runc have in common: the command line of an OCI runtime (run, kill, delete, list).
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { findProcesses, isRunning, signal } from '../../process-identity.ts';
 import { CommandError, type CommandOptions, runCommand } from '../run-command.ts';
 import type { ContainerState } from './runtime.ts';
 
 /** A hung runtime must not hold a sandbox's end for ever. */
 const SHORT_MS = 20_000;
 const RUN_MS = 60_000;
+const ORPHAN_LOOK_MS = 5;
 
 interface ListedContainer {
   readonly id: string;
@@ -68,6 +71,12 @@ export class OciCommands {
     const text = await this.#command(['list', '--format', 'json']);
     const containers = (JSON.parse(text || 'null') ?? []) as ListedContainer[];
     return containers.map(({ id, pid, status }) => ({ id, pid, running: status === 'running' }));
+  }
+
+  async endOrphanedStarts(): Promise<void> {
+    const starts = findProcesses((args) => args.includes(this.#stateDirectory) && args.includes('run'));
+    for (const start of starts) signal(start, 'SIGKILL');
+    while (starts.some(isRunning)) await delay(ORPHAN_LOOK_MS);
   }
 
   async delete(id: string): Promise<void> {

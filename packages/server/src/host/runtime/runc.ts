@@ -76,6 +76,10 @@ export class Runc implements Runtime {
     });
   }
 
+  endOrphanedStarts(): Promise<void> {
+    return this.#commands.endOrphanedStarts();
+  }
+
   list(): Promise<readonly ContainerState[]> {
     return this.#commands.list();
   }

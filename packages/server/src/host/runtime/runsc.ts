@@ -69,6 +69,10 @@ class Runsc implements Runtime {
     return this.#commands.delete(id);
   }
 
+  endOrphanedStarts(): Promise<void> {
+    return this.#commands.endOrphanedStarts();
+  }
+
   list(): Promise<readonly ContainerState[]> {
     return this.#commands.list();
   }

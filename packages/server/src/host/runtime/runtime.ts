@@ -44,6 +44,8 @@ export interface Runtime {
   kill(id: string): Promise<void>;
   /** Removes what the runtime keeps of it: state, cgroup, mounts. No error when there is nothing. */
   remove(id: string, bundle: string): Promise<void>;
+  /** Ends starts that a process before this one began and that still go on: nobody waits for them any more. */
+  endOrphanedStarts(): Promise<void>;
   /** What this instance has, running or not. */
   list(): Promise<readonly ContainerState[]>;
 }

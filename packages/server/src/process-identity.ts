@@ -1,6 +1,6 @@
 // A process by its ID and its start time: an ID alone may by now be somebody else's (proc_pid_stat(5)).
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -44,4 +44,21 @@ export async function untilGone(processes: readonly ProcessIdentity[], ms: numbe
     if (left.length === 0 || performance.now() >= deadline) return left;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Running processes whose command line satisfies `matches`. */
+export function findProcesses(matches: (args: readonly string[]) => boolean): ProcessIdentity[] {
+  const found: ProcessIdentity[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (!matches(readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0'))) continue;
+    } catch {
+      // It ended meanwhile.
+      continue;
+    }
+    const identity = identify(Number(name));
+    if (identity !== undefined) found.push(identity);
+  }
+  return found;
 }
