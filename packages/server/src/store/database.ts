@@ -1,4 +1,5 @@
 // The SQLite database of one data directory. One process at a time has it open.
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { SandportError } from '@sandport/protocol/errors';
 import { migrations } from './migrations.ts';
@@ -8,11 +9,16 @@ import { migrations } from './migrations.ts';
  * Throws `machine_not_ready` when another process has it.
  */
 export function openDatabase(path: string): DatabaseSync {
+  // Environments of sandboxes are in it. SQLite gives its journal files the mode of the database.
+  closeSync(openSync(path, 'a', 0o600));
+  chmodSync(path, 0o600);
   const database = new DatabaseSync(path);
   try {
     // An exclusive lock is the operating system's, so it ends with the process however that ends.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     database.exec('BEGIN IMMEDIATE; COMMIT');
+    database.exec('PRAGMA foreign_keys = ON');
+    migrate(database);
   } catch (error) {
     database.close();
     if (error instanceof Error && /locked|busy/i.test(error.message)) {
@@ -23,8 +29,6 @@ export function openDatabase(path: string): DatabaseSync {
     }
     throw error;
   }
-  database.exec('PRAGMA foreign_keys = ON');
-  migrate(database);
   return database;
 }
 
