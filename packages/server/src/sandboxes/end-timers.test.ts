@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+import { EndTimers } from './end-timers.ts';
+
+const START = 1_800_000_000_000;
+const DAY_MS = 86_400_000;
+
+let ended: string[];
+let timers: EndTimers;
+beforeEach((context) => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: START });
+  ended = [];
+  timers = new EndTimers({ now: Date.now, onEnd: (id) => void ended.push(id) });
+  assert('after' in context);
+  context.after(() => {
+    timers.close();
+    mock.timers.reset();
+  });
+});
+
+test('a sandbox ends at its end time, once, and not before', () => {
+  timers.set('a', START + 1000);
+  mock.timers.tick(999);
+  assert.deepEqual(ended, []);
+  mock.timers.tick(1);
+  assert.deepEqual(ended, ['a']);
+  mock.timers.tick(DAY_MS);
+  assert.deepEqual(ended, ['a']);
+});
+
+test('an end time that has passed ends the sandbox at the next turn, not inside the call', () => {
+  timers.set('a', START - DAY_MS);
+  assert.deepEqual(ended, []);
+  mock.timers.tick(1);
+  assert.deepEqual(ended, ['a']);
+});
+
+test('a moved end time replaces the one before, later or earlier', () => {
+  timers.set('later', START + 1000);
+  timers.set('later', START + 3000);
+  timers.set('earlier', START + 3000);
+  timers.set('earlier', START + 1000);
+  mock.timers.tick(1000);
+  assert.deepEqual(ended, ['earlier']);
+  mock.timers.tick(2000);
+  assert.deepEqual(ended, ['earlier', 'later']);
+});
+
+test('an end time beyond the longest timer of the platform is kept', () => {
+  timers.set('far', START + 60 * DAY_MS);
+  mock.timers.tick(24 * DAY_MS);
+  mock.timers.tick(24 * DAY_MS);
+  mock.timers.tick(12 * DAY_MS - 1);
+  assert.deepEqual(ended, []);
+  mock.timers.tick(1);
+  assert.deepEqual(ended, ['far']);
+});
+
+test('a timer that fires before the clock says so waits for the rest', () => {
+  let now = START;
+  const slow = new EndTimers({ now: () => now, onEnd: (id) => void ended.push(id) });
+  slow.set('a', START + 1000);
+  now = START + 900;
+  mock.timers.tick(1000);
+  assert.deepEqual(ended, []);
+  now = START + 1000;
+  mock.timers.tick(100);
+  assert.deepEqual(ended, ['a']);
+});
+
+test('a cleared sandbox does not end, and clearing one that is not there is nothing', () => {
+  timers.set('a', START + 1000);
+  timers.set('b', START + 1000);
+  timers.clear('a');
+  timers.clear('none');
+  mock.timers.tick(1000);
+  assert.deepEqual(ended, ['b']);
+});
+
+test('after close nothing ends', () => {
+  timers.set('a', START + 1000);
+  timers.set('b', START + 60 * DAY_MS);
+  timers.close();
+  mock.timers.tick(61 * DAY_MS);
+  assert.deepEqual(ended, []);
+});
