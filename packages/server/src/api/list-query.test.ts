@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SandportError } from '@sandport/protocol/errors';
+import fc from 'fast-check';
+import type { RunningSandbox } from '../sandboxes/sandbox-record.ts';
+import { type ListQuery, listPage } from './list-query.ts';
+
+const START = Date.parse('2026-01-01T00:00:00Z');
+
+function sandbox(id: string, startedAt = START, metadata: Record<string, string> = {}): RunningSandbox {
+  return {
+    id,
+    state: 'running',
+    generation: 'g',
+    startedAt,
+    endAt: startedAt + 300_000,
+    spec: {
+      templateId: 'template1',
+      alias: 'base',
+      metadata,
+      envVars: {},
+      secure: true,
+      network: { allowPublicTraffic: true, allowOut: [], denyOut: [] },
+      limits: { memoryMB: 1024, cpuCount: 2, diskSizeMB: 1024, processes: 100 },
+    },
+    placement: { slot: 0, disk: 'disk-1', address: '198.18.0.1' },
+  };
+}
+
+function ids(all: readonly RunningSandbox[], query: ListQuery = {}): string[] {
+  return listPage(all, query).items.map(({ id }) => id);
+}
+
+function allPages(all: () => readonly RunningSandbox[], query: ListQuery): string[][] {
+  const pages: string[][] = [];
+  for (let nextToken: string | undefined; ; ) {
+    const page = listPage(all(), { ...query, ...(nextToken !== undefined && { nextToken }) });
+    pages.push(page.items.map(({ id }) => id));
+    assert(pages.length < 1000);
+    nextToken = page.nextToken;
+    if (nextToken === undefined) return pages;
+  }
+}
+
+function metadataQuery(metadata: Record<string, string>): string {
+  const pairs = Object.entries(metadata).map(([key, value]) => [encodeURIComponent(key), encodeURIComponent(value)]);
+  return new URLSearchParams(pairs).toString();
+}
+
+test('the newest comes first, or the oldest when it is asked for; of the same time, by ID', () => {
+  const all = [sandbox('b', START), sandbox('c', START + 1), sandbox('a', START)];
+  assert.deepEqual(ids(all), ['c', 'b', 'a']);
+  assert.deepEqual(ids(all, { order: 'desc' }), ['c', 'b', 'a']);
+  assert.deepEqual(ids(all, { order: 'asc' }), ['a', 'b', 'c']);
+});
+
+test('the pages together are the whole list in order, each sandbox once, whatever the times and the size', () => {
+  const id = fc.stringMatching(/^i[a-z0-9]{1,5}$/);
+  const all = fc.uniqueArray(fc.tuple(id, fc.integer({ min: 0, max: 3 })), {
+    selector: ([name]) => name,
+    maxLength: 30,
+  });
+  fc.assert(
+    fc.property(all, fc.integer({ min: 1, max: 7 }), fc.constantFrom('asc', 'desc'), (pairs, limit, order) => {
+      const list = pairs.map(([name, late]) => sandbox(name, START + late));
+      const pages = allPages(() => list, { limit: String(limit), order });
+      assert.deepEqual(pages.flat(), ids(list, { order }));
+      assert.equal(pages.flat().length, list.length);
+      for (const page of pages.slice(0, -1)) assert.equal(page.length, limit);
+    }),
+  );
+});
+
+test('sandboxes that come and go between pages move no other to another page', () => {
+  const numbers = Array.from({ length: 9 }, (_, index) => index);
+  let list = numbers.map((number) => sandbox(`i${number}`, START + number));
+  let asked = 0;
+  const pages = allPages(
+    () => {
+      // The one on which the first page ended is gone, and a newer one has come.
+      if (asked++ === 1) list = [...list.filter(({ id }) => id !== 'i6'), sandbox('new', START + 100)];
+      return list;
+    },
+    { limit: '3' },
+  );
+  assert.deepEqual(pages, [
+    ['i8', 'i7', 'i6'],
+    ['i5', 'i4', 'i3'],
+    ['i2', 'i1', 'i0'],
+  ]);
+});
+
+test('a full last page names no further one, and without a limit a page has 100', () => {
+  const list = Array.from({ length: 101 }, (_, index) => sandbox(`i${index}`, START + index));
+  assert.equal(listPage(list.slice(1), {}).nextToken, undefined);
+  const first = listPage(list, {});
+  assert.equal(first.items.length, 100);
+  assert.deepEqual(ids(list, { nextToken: first.nextToken! }), ['i0']);
+});
+
+test('a token that was not given out is a bad request, not a page', () => {
+  const tokens = [
+    '',
+    'x',
+    '!!!',
+    Buffer.from('5__I1').toString('base64url'),
+    Buffer.from('__i1').toString('base64url'),
+  ];
+  for (const nextToken of [...tokens, Buffer.from('-5__i1').toString('base64url'), 'A'.repeat(10_000)]) {
+    assert.throws(() => listPage([sandbox('i1')], { nextToken }), { code: 'bad_request' }, nextToken);
+  }
+});
+
+test('every pair of the metadata has to match, also with characters that are encoded twice', () => {
+  const odd = { 'a&b': 'c=d é', '%25': '+ %' };
+  const all = [sandbox('i1', START, odd), sandbox('i2', START, { 'a&b': 'c=d é' }), sandbox('i3')];
+  assert.deepEqual(ids(all, { metadata: metadataQuery(odd) }), ['i1']);
+  assert.deepEqual(ids(all, { metadata: metadataQuery({ 'a&b': 'c=d é' }), order: 'asc' }), ['i1', 'i2']);
+  assert.deepEqual(ids(all, { metadata: metadataQuery({ 'a&b': 'other' }) }), []);
+  assert.deepEqual(ids(all, { metadata: 'a=%25' }), []);
+  assert.deepEqual(ids(all, { metadata: '__proto__=&constructor=' }), []);
+  assert.equal(ids(all, { metadata: '' }).length, 3);
+});
+
+test('any metadata finds the sandbox that has it', () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' })),
+      (metadata) => {
+        assert.deepEqual(ids([sandbox('i1', START, metadata)], { metadata: metadataQuery(metadata) }), ['i1']);
+      },
+    ),
+  );
+});
+
+test('a template is found by its ID and by its alias', () => {
+  assert.deepEqual(ids([sandbox('i1')], { template: 'template1' }), ['i1']);
+  assert.deepEqual(ids([sandbox('i1')], { template: 'base' }), ['i1']);
+  assert.deepEqual(ids([sandbox('i1')], { template: 'other' }), []);
+});
+
+test('only those started at a time or after it are listed, in any time zone', () => {
+  const all = [sandbox('i1', START), sandbox('i2', START - 1)];
+  assert.deepEqual(ids(all, { startedAfter: '2026-01-01T00:00:00Z' }), ['i1']);
+  assert.deepEqual(ids(all, { startedAfter: '2026-01-01T02:00:00+02:00' }), ['i1']);
+});
+
+test('running sandboxes are listed unless only paused ones are asked for', () => {
+  for (const state of ['running', 'running,paused', '']) assert.deepEqual(ids([sandbox('i1')], { state }), ['i1']);
+  assert.deepEqual(ids([sandbox('i1')], { state: 'paused' }), []);
+});
+
+test('a parameter that cannot be right is refused by its name', () => {
+  const bad: [keyof ListQuery, string][] = [
+    ...['', '0', '101', '-1', '1.5', 'ten', '1e1', '0x5', '99999999'].map((limit): ['limit', string] => [
+      'limit',
+      limit,
+    ]),
+    ['order', 'ASC'],
+    ['order', ''],
+    ['state', 'dead'],
+    ['state', 'running,'],
+    ['startedAfter', 'yesterday'],
+    ['startedAfter', ''],
+    ['template', 'base:latest'],
+  ];
+  for (const [name, value] of bad) {
+    assert.throws(
+      () => listPage([sandbox('i1')], { [name]: value }),
+      (error) => error instanceof SandportError && error.code === 'validation_failed' && error.message.includes(name),
+      `${name}=${value}`,
+    );
+  }
+});
