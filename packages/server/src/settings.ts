@@ -20,6 +20,12 @@ export interface ServerOptions {
   readonly gateways?: number | undefined;
   /** Sandboxes alive at once. Default 1000. */
   readonly maxSandboxes?: number | undefined;
+  /** Memory of a sandbox, in MiB. Default 1024. */
+  readonly memoryMB?: number | undefined;
+  /** Processors of a sandbox. Default 2. */
+  readonly cpuCount?: number | undefined;
+  /** Disk of a sandbox, in MiB. Default 10 240. */
+  readonly diskSizeMB?: number | undefined;
 }
 
 export interface Settings {
@@ -68,7 +74,12 @@ export function readSettings(options: ServerOptions): Settings {
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
     maxSandboxes: readCount('--max-sandboxes', options.maxSandboxes, 1000, 2000),
-    limits: DEFAULT_LIMITS,
+    limits: {
+      memoryMB: readCount('--memory', options.memoryMB, DEFAULT_LIMITS.memoryMB, 1_048_576, 128),
+      cpuCount: readCount('--cpus', options.cpuCount, DEFAULT_LIMITS.cpuCount, 256),
+      diskSizeMB: readCount('--disk', options.diskSizeMB, DEFAULT_LIMITS.diskSizeMB, 16_777_216, 64),
+      processes: DEFAULT_LIMITS.processes,
+    },
   };
 }
 
@@ -93,10 +104,10 @@ function readListen(text: string): ListenAddress {
   return { host, port };
 }
 
-function readCount(option: string, value: number | undefined, fallback: number, most: number): number {
+function readCount(option: string, value: number | undefined, fallback: number, most: number, least = 1): number {
   const count = value ?? fallback;
-  if (!Number.isInteger(count) || count < 1 || count > most)
-    throw invalid(option, value, `a whole number from 1 to ${most}`);
+  if (!Number.isInteger(count) || count < least || count > most)
+    throw invalid(option, value, `a whole number from ${least} to ${most}`);
   return count;
 }
 

@@ -10,6 +10,9 @@ export interface ServerFlags {
   readonly runtime?: string;
   readonly gateways?: number;
   readonly maxSandboxes?: number;
+  readonly memory?: number;
+  readonly cpus?: number;
+  readonly disk?: number;
   readonly keep?: boolean;
 }
 
@@ -20,12 +23,15 @@ export function addServerOptions(command: Command): Command {
     .option('--domain <domain>', 'domain of the public URLs (default: sandport.localhost)')
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
-    .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber);
+    .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
+    .option('--memory <MiB>', 'memory of a sandbox (default: 1024)', wholeNumber)
+    .option('--cpus <number>', 'processors of a sandbox (default: 2)', wholeNumber)
+    .option('--disk <MiB>', 'disk of a sandbox (default: 10240)', wholeNumber);
 }
 
 export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boolean } {
-  const { data, listen, domain, runtime, gateways, maxSandboxes, keep } = flags;
-  return { data, listen, domain, runtime, gateways, maxSandboxes, keep: keep ?? false };
+  const { memory, cpus, disk, keep, ...same } = flags;
+  return { ...same, memoryMB: memory, cpuCount: cpus, diskSizeMB: disk, keep: keep ?? false };
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -208,7 +208,8 @@ export class Sandboxes {
         "You cannot create a sandbox without public access unless you enable secure envd access via 'secure' flag.",
       );
     }
-    if (this.#records.size >= this.#options.maxSandboxes) {
+    const alive = [...this.#records.values()].filter(({ state }) => state !== 'ending').length;
+    if (alive >= this.#options.maxSandboxes) {
       throw new SandportError(
         'too_many_sandboxes',
         `you have reached the maximum number of concurrent sandboxes (${this.#options.maxSandboxes})`,

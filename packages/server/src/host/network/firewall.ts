@@ -78,8 +78,8 @@ table inet ${this.#table} {
   chain through_machine {
     type filter hook forward priority filter; policy accept;
     ${to} ct state established,related accept
-    ${to} drop
     ${from} jump egress
+    ${to} drop
   }
   chain egress {
     ct state established,related accept

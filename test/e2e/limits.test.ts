@@ -1,0 +1,108 @@
+// One sandbox at its limits leaves the others and the machine well.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Sandbox } from 'e2b';
+import { runtimes } from '../support/machine.ts';
+import { SandportServer } from '../support/sandport-server.ts';
+
+const MEMORY_MB = 512;
+const DISK_MB = 256;
+
+for (const runtime of runtimes) {
+  describe(`limits under ${runtime}`, () => {
+    let server: SandportServer;
+    let neighbour: Sandbox;
+
+    before(async () => {
+      server = await SandportServer.start(runtime, [
+        '--memory',
+        String(MEMORY_MB),
+        '--disk',
+        String(DISK_MB),
+        '--cpus',
+        '1',
+        '--max-sandboxes',
+        '3',
+      ]);
+      neighbour = await Sandbox.create(server.options);
+    });
+    after(async () => {
+      assert.deepEqual(await server.stop(), []);
+    });
+
+    async function neighbourIsWell(): Promise<void> {
+      assert.equal((await neighbour.commands.run('echo well')).stdout, 'well\n');
+    }
+
+    test('the clients read the limits back', async () => {
+      const info = await neighbour.getInfo();
+      assert.deepEqual([info.memoryMB, info.cpuCount], [MEMORY_MB, 1]);
+      const response = await fetch(`${server.connection.apiUrl}/sandboxes/${neighbour.sandboxId}`, {
+        headers: { 'x-api-key': server.connection.apiKey },
+      });
+      assert.equal(((await response.json()) as { diskSizeMB: number }).diskSizeMB, DISK_MB);
+    });
+
+    test('a full disk is an error of the program that writes, and the sandbox goes on', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const { stdout, stderr } = await sandbox.commands.run(
+        `head -c ${2 * DISK_MB}M /dev/zero > ~/big; echo "code $?"; stat -c %s ~/big; rm ~/big; echo again > ~/small && cat ~/small`,
+      );
+      assert.match(stdout, /^code 1\n/);
+      assert.match(stderr, /No space left on device/);
+      assert.match(stdout, /again\n$/);
+      const written = Number(stdout.split('\n')[1]);
+      assert(written > 0 && written <= DISK_MB * 1024 * 1024, `${written} bytes were written`);
+      await sandbox.kill();
+      await neighbourIsWell();
+    });
+
+    test('a program that takes more memory than there is ends, and nobody else does', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const hog = `python3 -c 'b = bytearray(${2 * MEMORY_MB} * 1024 * 1024); b[::4096] = b"x" * len(b[::4096]); print("took it all")'`;
+      // Under runsc the limit is the whole sandbox's, and its end is the program's.
+      const outcome = await sandbox.commands.run(`${hog} || true`).then(
+        ({ stdout }) => stdout,
+        (error: Error) => error.message,
+      );
+      assert.doesNotMatch(outcome, /took it all/);
+      await sandbox.kill();
+      await neighbourIsWell();
+    });
+
+    test('processes are bounded', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const bomb = `python3 -c '
+import os, time
+made = 0
+try:
+    while made < 6000:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        made += 1
+except OSError as error:
+    print("stopped by", type(error).__name__)
+print("made", made < 6000)
+'`;
+      const outcome = await sandbox.commands
+        .run(`timeout -s KILL 40 ${bomb}; pkill -9 python3; true`, { timeoutMs: 90_000 })
+        .then(
+          ({ stdout }) => stdout,
+          (error: Error) => error.message,
+        );
+      assert.doesNotMatch(outcome, /made False/);
+      await sandbox.kill();
+      await neighbourIsWell();
+    });
+
+    test('one sandbox more than allowed is refused as the clients expect', async () => {
+      const more = await Promise.all([Sandbox.create(server.options), Sandbox.create(server.options)]);
+      await assert.rejects(
+        Sandbox.create({ ...server.options, retries: 0 } as object),
+        /maximum number of concurrent sandboxes \(3\)/,
+      );
+      await Promise.all(more.map((sandbox) => sandbox.kill()));
+    });
+  });
+}
