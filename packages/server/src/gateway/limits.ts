@@ -43,6 +43,11 @@ export const limits = {
   /** Bytes that a client may send ahead on one stream, and on all streams of a connection together. */
   streamWindow: 1024 * KIB,
   sessionWindow: 4096 * KIB,
+  /** How often an HTTP/2 connection looks for streams that are over. */
+  streamCheckInterval: 5 * SECOND,
+  /** How often an HTTP/2 client is asked whether it is there, and how long it has for the answer. */
+  pingInterval: 30 * SECOND,
+  pingTime: 20 * SECOND,
   /** What `node:http2` may hold for one connection. */
   sessionMemory: 64_000_000,
   /** Bytes that wait for a slow reader before reading from the other side pauses. */

@@ -52,6 +52,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
   #state: number = State.head;
   /** Bytes that cannot be used yet: the start of a head, or requests behind the current one. */
   #held: Buffer | undefined;
+  #paused = false;
   #clientEnded = false;
 
   // Of the current request.
@@ -127,7 +128,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
         if (this.#body.done) {
           // The next request waits until this one is answered.
           this.#held = Buffer.from(buf.subarray(pos, end));
-          this.#socket.pause();
+          this.#pause();
           return;
         }
         pos = this.#forwardBody(buf, pos, end);
@@ -146,7 +147,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     if (pos === end) return -1;
     if (this.#socket.writableLength > limits.writeBuffer) {
       this.#held = Buffer.from(buf.subarray(pos, end));
-      this.#socket.pause();
+      this.#pause();
       return -1;
     }
     const bodyStart = head.read(buf, pos, end);
@@ -214,7 +215,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     if (this.#body.done) upstream.finishRequest();
     let free = upstream.socket.write(message);
     if (!joined) free = upstream.socket.write(buf.subarray(bodyStart, bodyEnd));
-    if (!free && !this.#body.done && upstream.socket.writableLength > 0) this.#socket.pause();
+    if (!free && !this.#body.done && upstream.socket.writableLength > 0) this.#pause();
     return bodyEnd;
   }
 
@@ -235,7 +236,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     const socket = this.#upstream?.socket;
     if (socket === undefined || !socket.writable || end === start) return;
     const free = socket.write(end - start === buf.length ? buf : buf.subarray(start, end));
-    if (!free && socket.writableLength > 0) this.#socket.pause();
+    const isLast = this.#state === State.exchange && this.#body.done;
+    if (!free && !isLast && socket.writableLength > 0) this.#pause();
   }
 
   #onDrain(): void {
@@ -285,7 +287,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     const held = this.#held;
     this.#held = undefined;
     if (held !== undefined) {
-      this.#socket.resume();
+      this.#resume();
       this.#sendUp(held, 0, held.length);
     }
     if (this.#clientEnded) this.#upstream?.socket.end();
@@ -307,6 +309,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
   }
 
   onBody(buf: Buffer, start: number, end: number, done: boolean): void {
+    // A connection that is done serves somebody else by now; it is not to be paused for this client.
+    if (done && this.#state !== State.tunnel) this.#upstream = undefined;
     if (end > start) {
       responses.begin(end - start);
       responses.bytes(buf, start, end);
@@ -317,7 +321,6 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
       this.#upstreamEnded = true;
       this.#socket.end();
     } else {
-      this.#upstream = undefined;
       this.#finishResponse();
     }
   }
@@ -326,7 +329,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
   onTrailer(): void {}
 
   onUpstreamDrain(): void {
-    if (this.#state === State.tunnel || (this.#state === State.exchange && !this.#body.done)) this.#socket.resume();
+    if (this.#state === State.tunnel || (this.#state === State.exchange && !this.#body.done)) this.#resume();
   }
 
   onRouteGone(): void {
@@ -385,12 +388,13 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     if (this.#held !== undefined) this.#consumeHeld();
     else if (this.#clientEnded) this.#socket.end();
     else if (this.#context.stopping) this.#close();
+    else this.#resume();
   }
 
   #consumeHeld(): void {
     const held = this.#held!;
     this.#held = undefined;
-    this.#socket.resume();
+    this.#resume();
     this.#consume(held, 0, held.length);
     if (this.#clientEnded && this.#state === State.head) this.#socket.end();
   }
@@ -423,13 +427,24 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     this.#dropUpstream();
     this.deadline = this.#context.sweep.now + (this.#socket.writableLength > 0 ? limits.flushTime : limits.lingerTime);
     this.#socket.end();
-    this.#socket.resume();
+    this.#resume();
   }
 
   /** Ends the connection so that the client cannot take it for the end of the response. */
   #cutClient(): void {
     this.#arrival.tcp.resetAndDestroy();
     if (this.#socket !== this.#arrival.tcp) this.#socket.destroy();
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
   }
 
   #dropUpstream(): void {

@@ -18,12 +18,20 @@ export class Http2Connection implements Client, Expiring {
   deadline: number;
   readonly #context: GatewayContext;
   readonly #session: ServerHttp2Session;
-  #streams = 0;
+  readonly #socket: Socket;
+  readonly #streams = new Set<ServerHttp2Stream>();
+  #idleSince: number;
+  /** When the PING was sent that is not answered yet, or 0. */
+  #pingedAt = 0;
+  #answeredAt: number;
 
   /** @param socket an HTTP/2 client's, with its first bytes still to be read */
   constructor(socket: Socket, arrival: Arrival, context: GatewayContext) {
     this.#context = context;
-    this.deadline = context.sweep.now + limits.idleTime;
+    this.#socket = socket;
+    this.#idleSince = context.sweep.now;
+    this.#answeredAt = context.sweep.now;
+    this.deadline = context.sweep.now + limits.streamCheckInterval;
     this.#session = performServerHandshake(socket, SESSION_OPTIONS);
     this.#session.setLocalWindowSize(limits.sessionWindow);
     this.#session.on('stream', (stream: ServerHttp2Stream, _headers, _flags, raw: string[]) => {
@@ -47,15 +55,40 @@ export class Http2Connection implements Client, Expiring {
   }
 
   onDeadline(): void {
-    this.finish();
+    const { now } = this.#context.sweep;
+    this.deadline = now + limits.streamCheckInterval;
+    for (const stream of this.#streams) {
+      // `node:http2` forgets to end a stream that is closed by its client between its last write and its end.
+      if (stream.closed && !stream.destroyed) stream.destroy();
+    }
+    this.#probe(now);
+    if (this.#streams.size > 0) return;
+    const idleTime = now - this.#idleSince;
+    const isOver = this.#session.destroyed || this.#session.closed;
+    // A session that is over waits for the client to close, and may by then have stopped reading, which hides that.
+    if (idleTime >= (isOver ? limits.lingerTime : limits.idleTime)) this.#socket.destroy();
+  }
+
+  /** Asks whether the client is there. A session that writes does not read, and misses that its client is gone. */
+  #probe(now: number): void {
+    if (this.#session.destroyed) return;
+    if (this.#pingedAt !== 0) {
+      if (now - this.#pingedAt >= limits.pingTime) this.#socket.destroy();
+    } else if (now - this.#answeredAt >= limits.pingInterval) {
+      this.#pingedAt = now;
+      this.#session.ping((error) => {
+        if (error !== null) return;
+        this.#pingedAt = 0;
+        this.#answeredAt = this.#context.sweep.now;
+      });
+    }
   }
 
   #onStream(exchange: StreamExchange, stream: ServerHttp2Stream): void {
-    this.#streams++;
-    this.deadline = 0;
+    this.#streams.add(stream);
     stream.once('close', () => {
-      this.#streams--;
-      if (this.#streams === 0) this.deadline = this.#context.sweep.now + limits.idleTime;
+      this.#streams.delete(stream);
+      this.#idleSince = this.#context.sweep.now;
     });
     exchange.start();
   }

@@ -27,6 +27,19 @@ const DROPPED = new Set([
   'x-forwarded-proto',
 ]);
 
+/** The lines of a trailer section, without what frames, routes or speaks for the gateway. */
+export function trailerLines(raw: readonly string[]): string {
+  let lines = '';
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!;
+    const value = raw[i + 1]!;
+    const plain = name.replaceAll('_', '-');
+    if (!TOKEN.test(name) || !VALUE.test(value) || DROPPED.has(plain) || plain === 'content-length') continue;
+    lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
+
 type Fault = 'malformed_request' | 'header_too_large' | 'uri_too_long' | 'not_implemented';
 
 export class Http2Request implements RequestFacts {
@@ -98,7 +111,10 @@ export class Http2Request implements RequestFacts {
     for (let i = 0; i + 1 < this.#raw.length; i += 2) {
       const name = this.#raw[i]!;
       const value = this.#raw[i + 1]!.trim();
-      if (name.startsWith(':') || DROPPED.has(name.replaceAll('_', '-'))) continue;
+      const plain = name.replaceAll('_', '-');
+      if (name.startsWith(':') || DROPPED.has(plain)) continue;
+      // An underscore here is a second, unread length to servers that take both for one variable.
+      if (plain === 'content-length' && plain !== name) continue;
       // HTTP/2 may send a cookie in pieces; to HTTP/1.1 it is one line (RFC 9113, section 8.2.3).
       if (name === 'cookie') cookie = cookie === '' ? value : `${cookie}; ${value}`;
       else text += `${name}: ${value}\r\n`;

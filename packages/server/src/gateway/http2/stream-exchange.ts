@@ -10,7 +10,7 @@ import type { Destination } from '../routing/route-table.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
-import { Http2Request } from './request-translation.ts';
+import { Http2Request, trailerLines } from './request-translation.ts';
 import { toHttp2Fields, toTrailers } from './response-translation.ts';
 
 const trailerTable = new FieldTable();
@@ -42,6 +42,11 @@ export class StreamExchange implements ResponseSink {
     const stream = this.#stream;
     stream.on('error', () => {});
     stream.on('close', () => this.#onClose());
+    // A stream that is reset while it is paused closes only after it is read to its end.
+    stream.on('aborted', () => {
+      this.#onClose();
+      stream.resume();
+    });
     const { fault } = this.#request;
     if (fault !== undefined) {
       this.#refuse({ code: fault });
@@ -115,15 +120,7 @@ export class StreamExchange implements ResponseSink {
     }
     this.#requestEnded = true;
     upstream.finishRequest();
-    if (this.#chunked) upstream.socket.write(`0\r\n${this.#trailerLines()}\r\n`, 'latin1');
-  }
-
-  #trailerLines(): string {
-    let lines = '';
-    for (let i = 0; i + 1 < this.#requestTrailers.length; i += 2) {
-      lines += `${this.#requestTrailers[i]}: ${this.#requestTrailers[i + 1]}\r\n`;
-    }
-    return lines;
+    if (this.#chunked) upstream.socket.write(`0\r\n${trailerLines(this.#requestTrailers)}\r\n`, 'latin1');
   }
 
   #onClose(): void {
@@ -207,7 +204,12 @@ export class StreamExchange implements ResponseSink {
 
   /** The response is complete; a client that still sends its request may stop (RFC 9113, section 8.1). */
   #finish(): void {
-    if (!this.#requestEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    if (this.#requestEnded || this.#stream.endAfterHeaders) return;
+    const stream = this.#stream;
+    stream.resume();
+    // Not at once: a stream that is closed while it still writes is never destroyed if its client goes away meanwhile.
+    if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR);
+    else stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
   }
 
   #refuse(refusal: Refusal): void {
@@ -225,8 +227,7 @@ export class StreamExchange implements ResponseSink {
       { endStream: this.#request.method === 'HEAD' },
     );
     if (this.#request.method !== 'HEAD') stream.end(bytes);
-    stream.resume();
-    if (!this.#requestEnded && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR);
+    this.#finish();
   }
 
   /** Ends the stream so that the client cannot take it for the end of the response. */
