@@ -23,8 +23,7 @@ describe('sweep', () => {
       const last: Expiring = { deadline: sweep.now + 20, onDeadline: resolve };
       member('soon', 5);
       sweep.add(last);
-      // The sweep's own timer keeps no process alive.
-      setTimeout(() => {}, 1000).unref();
+      // The sweep's own timer keeps no process alive; this one does until then.
       const alive = setInterval(() => last.deadline === 0 && clearInterval(alive), 2);
     });
     assert.deepEqual(called, ['soon']);
