@@ -20,7 +20,8 @@ export interface ResolverOptions {
 export class Resolver {
   readonly #options: ResolverOptions;
   readonly #socket: Socket = createSocket('udp4');
-  #inFlight = 0;
+  /** What gives up each question that waits for its answer. */
+  readonly #inFlight = new Set<() => void>();
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -37,7 +38,9 @@ export class Resolver {
     return this.#socket.address().port;
   }
 
+  /** Questions that wait are not answered any more. */
   async close(): Promise<void> {
+    for (const abandon of this.#inFlight) abandon();
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
 
@@ -45,30 +48,33 @@ export class Resolver {
     if (query.length < HEADER_LENGTH) return;
     const upstream = this.#options.upstreams[0];
     if (!this.#options.mayResolve(from.address)) this.#fail(query, from, REFUSED);
-    else if (upstream === undefined || this.#inFlight >= MAX_IN_FLIGHT) this.#fail(query, from, SERVER_FAILURE);
+    else if (upstream === undefined || this.#inFlight.size >= MAX_IN_FLIGHT) this.#fail(query, from, SERVER_FAILURE);
     else this.#forward(query, from, upstream);
   }
 
   /** A socket of its own for each question: its random port and the connected peer are what makes forging hard. */
   #forward(query: Buffer, from: RemoteInfo, upstream: string): void {
-    this.#inFlight++;
     const socket = createSocket(isIP(upstream) === 6 ? 'udp6' : 'udp4');
-    let done = false;
-    const finish = (answer: Buffer | undefined): void => {
-      if (done) return;
-      done = true;
+    const abandon = (): void => {
       clearTimeout(timer);
-      this.#inFlight--;
+      this.#inFlight.delete(abandon);
       socket.close();
+    };
+    const finish = (answer: Buffer | undefined): void => {
+      if (!this.#inFlight.has(abandon)) return;
+      abandon();
       if (answer === undefined) this.#fail(query, from, SERVER_FAILURE);
       else this.#send(answer, from);
     };
     const timer = setTimeout(() => finish(undefined), UPSTREAM_MS);
+    this.#inFlight.add(abandon);
     socket.on('error', () => finish(undefined));
     socket.on('message', (answer) => {
       if (answer.length >= HEADER_LENGTH && answer.readUInt16BE(0) === query.readUInt16BE(0)) finish(answer);
     });
-    socket.connect(53, upstream, () => socket.send(query));
+    // A listener, as a callback would be called for failures too: an upstream without a way to it, for one.
+    socket.on('connect', () => socket.send(query));
+    socket.connect(53, upstream);
   }
 
   #fail(query: Buffer, from: RemoteInfo, code: number): void {
