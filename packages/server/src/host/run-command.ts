@@ -41,6 +41,9 @@ export function runCommand(file: string, args: readonly string[], options: Comma
   const timer = setTimeout(() => {
     timedOut = true;
     child.kill('SIGKILL');
+    // Children of the program may hold its outputs open for as long as they like.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
   }, options.timeoutMs ?? 30_000);
   child.on('error', (error) => {
     clearTimeout(timer);
