@@ -1,5 +1,5 @@
 // Where the gateway's certificate comes from. The own authority is one source; given files and ACME fit the same form.
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
@@ -50,6 +50,7 @@ function isGood(leaf: PemPair, authority: PemPair, domain: string): boolean {
   return (
     certificate.checkHost(`3000-example.${domain}`) !== undefined &&
     certificate.verify(new X509Certificate(authority.cert).publicKey) &&
+    certificate.checkPrivateKey(createPrivateKey(leaf.key)) &&
     Date.parse(certificate.validTo) - Date.now() > RENEW_BEFORE_MS
   );
 }
@@ -63,7 +64,7 @@ async function keep(directory: string, name: string, make: () => Promise<PemPair
   return pair;
 }
 
-/** The key first: a certificate without its key is made anew, a key without its certificate as well. */
+/** A crash in between leaves one without the other, or two that do not belong together: both cases are made anew. */
 async function save(directory: string, name: string, pair: PemPair): Promise<void> {
   await writeFileAtomically(join(directory, `${name}-key.pem`), pair.key, 0o600);
   await writeFileAtomically(join(directory, `${name}.pem`), pair.cert, 0o644);
