@@ -67,16 +67,21 @@ export class DiskStore {
     if (existsSync(path)) return path;
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
     const temporary = `${path}.${process.pid}.${this.#next++}`;
-    const file = await open(temporary, 'w', 0o600);
     try {
-      await file.truncate(sizeMB * 1024 * 1024);
-    } finally {
-      await file.close();
+      const file = await open(temporary, 'w', 0o600);
+      try {
+        await file.truncate(sizeMB * 1024 * 1024);
+      } finally {
+        await file.close();
+      }
+      // No journal: a sandbox's disk does not outlive a crash of the machine. No reserved blocks: nothing here is root's.
+      const features = ['-O', '^has_journal', '-m', '0', '-E', 'lazy_itable_init=1,nodiscard', '-i', '65536'];
+      await runCommand('mkfs.ext4', ['-q', '-F', ...features, temporary], { timeoutMs: 120_000 });
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
-    // No journal: a sandbox's disk does not outlive a crash of the machine. No reserved blocks: nothing here is root's.
-    const features = ['-O', '^has_journal', '-m', '0', '-E', 'lazy_itable_init=1,nodiscard', '-i', '65536'];
-    await runCommand('mkfs.ext4', ['-q', '-F', ...features, temporary], { timeoutMs: 120_000 });
-    await rename(temporary, path);
     return path;
   }
 }
