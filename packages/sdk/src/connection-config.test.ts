@@ -73,3 +73,12 @@ test('options of one call win over those of the object, unless they are undefine
   const merged = config.with({ requestTimeoutMs: undefined, domain: 'other.test' });
   assert.deepEqual([merged.apiKey, merged.domain, merged.requestTimeoutMs], ['a', 'other.test', 5]);
 });
+
+test('a limit in fractions of a millisecond is one; a limit of months is none, not one that has passed', async () => {
+  const signal = new ConnectionConfig({ requestTimeoutMs: 0.5 }).requestSignal()!;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  assert.equal((signal.reason as DOMException).name, 'TimeoutError');
+  for (const months of [2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+    assert.equal(new ConnectionConfig({ requestTimeoutMs: months }).requestSignal(), undefined);
+  }
+});

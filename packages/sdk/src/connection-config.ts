@@ -26,6 +26,8 @@ export interface ConnectionOptions {
 
 export const DEFAULT_DOMAIN = 'sandport.localhost:8443';
 const DEFAULT_REQUEST_TIMEOUT_MS = 60_000;
+/** A longer timer would fire at once (setTimeout takes a signed 32-bit number of milliseconds, almost 25 days). */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class ConnectionConfig {
   readonly domain: string;
@@ -74,7 +76,8 @@ export class ConnectionConfig {
     signal?: AbortSignal | undefined,
   ): AbortSignal | undefined {
     checkMilliseconds('requestTimeoutMs', requestTimeoutMs);
-    const limit = requestTimeoutMs > 0 ? AbortSignal.timeout(requestTimeoutMs) : undefined;
+    const limited = requestTimeoutMs > 0 && requestTimeoutMs <= MAX_TIMER_MS;
+    const limit = limited ? AbortSignal.timeout(Math.ceil(requestTimeoutMs)) : undefined;
     if (limit === undefined || signal === undefined) return limit ?? signal;
     return AbortSignal.any([limit, signal]);
   }

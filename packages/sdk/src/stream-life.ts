@@ -1,4 +1,5 @@
 // How long a stream to the agent may live: until it is ended, its current limit passes, or the caller's signal aborts.
+import { MAX_TIMER_MS } from './connection-config.ts';
 import { TimeoutError } from './errors.ts';
 
 export class StreamLife {
@@ -37,6 +38,3 @@ export class StreamLife {
     this.#controller.abort();
   }
 }
-
-/** A longer timer would fire at once (setTimeout takes a signed 32-bit number of milliseconds, almost 25 days). */
-const MAX_TIMER_MS = 2 ** 31 - 1;
