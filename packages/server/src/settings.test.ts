@@ -113,3 +113,13 @@ test('only names under localhost are loopback names', () => {
   assert(isLoopbackDomain('localhost'));
   for (const domain of ['notlocalhost', 'localhost.example', 'a.localhost.example']) assert(!isLoopbackDomain(domain));
 });
+
+test('the limits of a sandbox have defaults and bounds', () => {
+  const { limits } = readSettings({ memoryMB: 128, cpuCount: 256, diskSizeMB: 64 });
+  assert.deepEqual([limits.memoryMB, limits.cpuCount, limits.diskSizeMB], [128, 256, 64]);
+  const byDefault = readSettings({}).limits;
+  assert.deepEqual([byDefault.memoryMB, byDefault.cpuCount, byDefault.diskSizeMB], [1024, 2, 10_240]);
+  assert.match(refusal({ memoryMB: 127 }), /--memory is "127"; expected a whole number from 128/);
+  assert.match(refusal({ cpuCount: 0.5 }), /--cpus is "0.5"/);
+  assert.match(refusal({ diskSizeMB: 63 }), /--disk is "63"; expected a whole number from 64/);
+});
