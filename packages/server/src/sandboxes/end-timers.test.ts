@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { EndTimers } from './end-timers.ts';
 
 const START = 1_800_000_000_000;
@@ -54,6 +55,21 @@ test('an end time beyond the longest timer of the platform is kept', () => {
   assert.deepEqual(ended, []);
   mock.timers.tick(1);
   assert.deepEqual(ended, ['far']);
+});
+
+test('a far end time is waited for by one timer, not by many that fire at once', async () => {
+  mock.timers.reset();
+  let looks = 0;
+  const now = (): number => {
+    looks++;
+    return START;
+  };
+  const far = new EndTimers({ now, onEnd: (id) => void ended.push(id) });
+  far.set('far', START + 60 * DAY_MS);
+  // Timers that were set before this one, for 1 ms, have fired when it does.
+  await delay(20);
+  far.close();
+  assert.equal(looks, 1);
 });
 
 test('a timer that fires before the clock says so waits for the rest', () => {
