@@ -44,9 +44,22 @@ export class AgentClient {
     throw new SandboxError(`the agent's health is unknown: status ${response.status}`, { statusCode: response.status });
   }
 
+  /**
+   * A request that is no Connect call. Returns when the head of the answer is there.
+   *
+   * @param path such as `/files?path=...`
+   * @throws what the answer says when its status is 400 or more
+   */
+  async plain(path: string, init: RequestInit): Promise<Response> {
+    const headers = { ...this.#address.headers, ...Object.fromEntries(new Headers(init.headers)) };
+    const response = await request(`${this.#address.baseUrl}${path}`, { ...init, headers });
+    if (response.ok) return response;
+    throw agentError(response.status, await this.uncut(response.text(), init.signal ?? undefined), false);
+  }
+
   async unary<Request, Response>(method: string, message: Request, options: AgentCallOptions = {}): Promise<Response> {
     const response = await this.#post(method, UNARY_CONTENT_TYPE, JSON.stringify(message), options);
-    const text = await this.#uncut(response.text(), options.signal);
+    const text = await this.uncut(response.text(), options.signal);
     if (!response.ok) throw agentError(response.status, text, false);
     return parseJson<Response>(text, response.status);
   }
@@ -63,9 +76,18 @@ export class AgentClient {
     const headers = { 'Keepalive-Ping-Interval': String(KEEPALIVE_SECONDS) };
     const response = await this.#post(method, STREAM_CONTENT_TYPE, encodeFrame(0, message), options, headers);
     if (!response.ok || response.body === null) {
-      throw agentError(response.status, await this.#uncut(response.text(), options.signal), true);
+      throw agentError(response.status, await this.uncut(response.text(), options.signal), true);
     }
     yield* readMessages<Message>(response.body, (error) => this.#explainCut(error, options.signal));
+  }
+
+  /** Awaits more of an answer's body; the error says why there is no more. */
+  async uncut<Piece>(piece: Promise<Piece>, signal: AbortSignal | undefined): Promise<Piece> {
+    try {
+      return await piece;
+    } catch (error) {
+      throw await this.#explainCut(error, signal);
+    }
   }
 
   async #post(
@@ -88,14 +110,6 @@ export class AgentClient {
       body: body as BodyInit,
       ...(signal && { signal }),
     });
-  }
-
-  async #uncut(text: Promise<string>, signal: AbortSignal | undefined): Promise<string> {
-    try {
-      return await text;
-    } catch (error) {
-      throw await this.#explainCut(error, signal);
-    }
   }
 
   /** Why an answer was cut: by the caller, by the end of the sandbox, or by something between. */

@@ -59,7 +59,7 @@ export function connectError({ code, message }: ConnectErrorBody, options: Clien
     case 'resource_exhausted':
       return new RateLimitError(message, options);
     case 'deadline_exceeded':
-      return new TimeoutError(`the command took longer than timeoutMs: ${message}`, options);
+      return new TimeoutError(`it took longer than timeoutMs: ${message}`, options);
     case 'unavailable':
     case 'canceled':
       return new TimeoutError(message, options);

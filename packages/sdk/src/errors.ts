@@ -54,6 +54,15 @@ export class NotFoundError extends SandboxError {
   override name = 'NotFoundError';
 }
 
+/** No such file or directory in the sandbox. */
+export class FileNotFoundError extends NotFoundError {
+  override name = 'FileNotFoundError';
+
+  constructor(message: string, options: ClientErrorOptions = {}) {
+    super(message, { code: 'file_not_found', ...options });
+  }
+}
+
 /** No such sandbox: killed, ended, or never there. */
 export class SandboxNotFoundError extends NotFoundError {
   override name = 'SandboxNotFoundError';

@@ -19,6 +19,7 @@ export {
 } from './connection-config.ts';
 export {
   AuthenticationError,
+  FileNotFoundError,
   InvalidArgumentError,
   NotEnoughSpaceError,
   NotFoundError,
@@ -30,6 +31,25 @@ export {
   TemplateError,
   TimeoutError,
 } from './errors.ts';
+export { type EntryInfo, FileType, type WriteInfo } from './files/entry-info.ts';
+export type {
+  FileContent,
+  FileListOptions,
+  FileListOptions as FilesystemListOpts,
+  FileReadOptions,
+  FileReadOptions as FilesystemReadOpts,
+  FileRequestOptions,
+  FileRequestOptions as FilesystemRequestOpts,
+  FileToWrite,
+  FileToWrite as WriteEntry,
+  FileWriteOptions,
+  FileWriteOptions as FilesystemWriteOpts,
+} from './files/file-options.ts';
+export type { FileUrlOptions, FileUrlOptions as SandboxUrlOpts } from './files/file-url.ts';
+export type { Files, Files as Filesystem } from './files/files.ts';
+export type { WatchOptions, WatchOptions as WatchOpts } from './files/watch.ts';
+export { type FilesystemEvent, FilesystemEventType } from './files/watch-events.ts';
+export { WatchHandle } from './files/watch-handle.ts';
 export {
   ALL_TRAFFIC,
   type NetworkOptions,

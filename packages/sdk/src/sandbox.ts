@@ -7,6 +7,8 @@ import { callApi } from './api-client.ts';
 import { type CommandRequestOptions, Commands } from './commands/commands.ts';
 import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts';
 import { InvalidArgumentError, SandboxNotFoundError } from './errors.ts';
+import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
+import { Files } from './files/files.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
 import { type SandboxInfo, toInfo } from './sandbox-info.ts';
 import {
@@ -31,6 +33,8 @@ export class Sandbox implements AsyncDisposable {
   /** For the header `e2b-traffic-access-token`; present on sandboxes with `allowPublicTraffic: false`. */
   readonly trafficAccessToken: string | undefined;
   readonly commands: Commands;
+  readonly files: Files;
+  readonly #accessToken: string | undefined;
   readonly #config: ConnectionConfig;
   readonly #agent: AgentClient;
 
@@ -38,6 +42,7 @@ export class Sandbox implements AsyncDisposable {
     this.sandboxId = answer.sandboxID;
     this.sandboxDomain = answer.domain ?? config.domain;
     this.trafficAccessToken = answer.trafficAccessToken ?? undefined;
+    this.#accessToken = answer.envdAccessToken ?? undefined;
     this.#config = config;
     this.#agent = new AgentClient({
       baseUrl: config.sandboxUrl ?? `https://${this.getHost(AGENT_PORT)}`,
@@ -45,10 +50,11 @@ export class Sandbox implements AsyncDisposable {
         ...config.headers,
         'E2b-Sandbox-Id': this.sandboxId,
         'E2b-Sandbox-Port': String(AGENT_PORT),
-        ...(answer.envdAccessToken !== undefined && { 'X-Access-Token': answer.envdAccessToken }),
+        ...(this.#accessToken !== undefined && { 'X-Access-Token': this.#accessToken }),
       },
     });
     this.commands = new Commands(this.#agent, config);
+    this.files = new Files(this.#agent, config);
   }
 
   /**
@@ -140,6 +146,21 @@ export class Sandbox implements AsyncDisposable {
   /** Public URL of a port: scheme, and the gateway's own port where that is needed. Throws on a bad port. */
   getUrl(port: number): string {
     return `https://${this.getHost(port)}`;
+  }
+
+  /**
+   * URL at which a file can be put with POST: as `application/octet-stream`, or as a form with parts named `file`.
+   *
+   * @param path where it goes; without it, the file names of the form say where
+   * @throws InvalidArgumentError on an expiration that is none, or for a sandbox without `secure`
+   */
+  async uploadUrl(path?: string, options: FileUrlOptions = {}): Promise<string> {
+    return this.getUrl(AGENT_PORT) + (await signedFileRoute('write', path, options, this.#accessToken));
+  }
+
+  /** URL at which a file can be got, by whoever knows it. Throws as `uploadUrl` does. */
+  async downloadUrl(path: string, options: FileUrlOptions = {}): Promise<string> {
+    return this.getUrl(AGENT_PORT) + (await signedFileRoute('read', path, options, this.#accessToken));
   }
 
   /** Whether it runs, asked of the sandbox itself. */
