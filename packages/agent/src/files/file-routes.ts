@@ -7,6 +7,9 @@ import { FileError } from './file-error.ts';
 import { readFileRequest } from './file-request.ts';
 import { upload } from './upload.ts';
 
+/** How long an upload that was refused may go on. */
+const LINGER_MS = 2000;
+
 /** Checks the access by itself, because a signature in the URL can stand for the token. */
 export async function serveFiles(
   request: IncomingMessage,
@@ -30,7 +33,13 @@ export async function serveFiles(
       return;
     }
     if (!(error instanceof FileError)) throw error;
-    if (!request.complete) response.setHeader('connection', 'close').once('finish', () => request.destroy());
     answerError(response, error.status, error.message);
+    if (!request.complete) discardRest(request);
   }
+}
+
+/** To close the connection at once would take the answer away from a client that is still sending (RFC 9112, 9.6). */
+function discardRest(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.destroy(), LINGER_MS);
+  request.once('close', () => clearTimeout(timer)).resume();
 }

@@ -85,7 +85,8 @@ async function writeOne(
 
 async function decode(request: IncomingMessage): Promise<AsyncIterable<Buffer>> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding === 'identity' || encoding === '') return request;
+  // To destroy the request when a file cannot be written would cut the connection before the answer.
+  if (encoding === 'identity' || encoding === '') return request.iterator({ destroyOnReturn: false });
   if (encoding !== 'gzip') throw new FileError(400, `content encoding '${encoding}' is not supported; send gzip`);
   const { createGunzip } = await import('node:zlib');
   const gunzip = createGunzip();
