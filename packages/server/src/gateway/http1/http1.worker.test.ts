@@ -398,34 +398,6 @@ describe('bodies', () => {
     await eventually(() => client.received.length > total, 'the whole download');
   });
 
-  it('that had to wait leave both connections fit for the next request', async () => {
-    const body = randomBytes(8 * MIB);
-    await using origin = await HttpOrigin.start((incoming, response) => {
-      if (incoming.method === 'GET') {
-        response.setHeader('content-length', body.length);
-        response.end(body);
-      } else {
-        // Reads late, so that the last bytes wait in the gateway.
-        setTimeout(() => incoming.resume().on('end', () => response.end('taken')), 50);
-      }
-    });
-    const host = await hostOf(origin);
-    using client = new RawClient(control.port);
-    for (let round = 0; round < 4; round++) {
-      client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`);
-      client.socket.write(body);
-      await client.expect(/taken/);
-      client.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-      client.socket.pause();
-      await settled(() => client.received.length);
-      client.socket.resume();
-      await eventually(() => client.received.length > body.length, 'the download');
-      await settled(() => client.received.length);
-      client.received = '';
-    }
-    assert.equal(origin.connections, 1);
-  });
-
   it('whose client goes away end at the server too', async () => {
     let ended = false;
     await using origin = await HttpOrigin.start((_request, response) => {
