@@ -115,13 +115,18 @@ for (const runtime of runtimes) {
       }
     });
 
-    test('a WebSocket goes through', async () => {
-      const socket = new WebSocket(url(sandbox, 4100).replace('https:', 'wss:'));
+    async function sayHello(to: Sandbox, port: number): Promise<boolean> {
+      const socket = new WebSocket(url(to, port).replace('https:', 'wss:'));
       await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
       const answer = new Promise<string>((resolve) => socket.once('message', (data) => resolve(String(data))));
       socket.send('hello through the gateway');
       assert.equal(await answer, 'hello through the gateway');
       socket.terminate();
+      return true;
+    }
+
+    test('a WebSocket goes through', async () => {
+      assert(await sayHello(sandbox, 4100));
     });
 
     test('maskRequestHost is what the app sees as Host, with the port asked for', async () => {
@@ -190,6 +195,40 @@ for (const runtime of runtimes) {
         const { status } = await get(`https://${sandbox.getHost(49983)}/`, { method: 'POST', path });
         assert.equal(status, 404, path);
       }
+    });
+
+    test('servers on the loopback address only are reached at once, for every kind of request', async () => {
+      for (const [address, port] of [
+        ['127.0.0.1', 5001],
+        ['::1', 5002],
+      ] as const) {
+        const server = await sandbox.commands.run(
+          ECHO.replace('listen(4000)', `listen(${port}, "${address}", () => console.log("up"))`),
+          {
+            background: true,
+          },
+        );
+        await waitFor('it listens', () => server.stdout.includes('up'));
+        // The very first request, and one that cannot be sent twice.
+        const seen = await echo(url(sandbox, port, '/x'), { method: 'POST', body: 'y'.repeat(2_000_000) });
+        assert.deepEqual([seen.method, seen.url, seen.length], ['POST', '/x', 2_000_000], address);
+        const many = await Promise.all(Array.from({ length: 20 }, (_, index) => echo(url(sandbox, port, `/${index}`))));
+        assert.deepEqual(
+          many.map((one) => one.url),
+          many.map((_, index) => `/${index}`),
+        );
+        await server.kill();
+        await waitFor('the port is closed', async () => (await fetch(url(sandbox, port))).status === 502);
+      }
+      const script = WEBSOCKET.replace('0.0.0.0', '127.0.0.1').replace('4100', '4200');
+      await sandbox.commands.run(script, { background: true });
+      await waitFor('a WebSocket on the loopback answers', () => sayHello(sandbox, 4200));
+      const tunnel = {
+        method: 'GET',
+        path: '/tunnel',
+        headers: { connection: 'upgrade', upgrade: 'sandport-loopback', 'x-tunnel-port': '4000' },
+      };
+      assert.equal((await get(`https://${sandbox.getHost(49983)}/`, tunnel)).status, 404, 'nobody else has a tunnel');
     });
 
     test('after a kill its URLs answer 502', async () => {

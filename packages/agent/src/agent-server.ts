@@ -9,6 +9,7 @@ import { Initialization } from './init/init-route.ts';
 import type { Settings } from './init/settings.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { processService } from './process/service.ts';
+import { serveTunnels } from './tunnel/loopback-tunnel.ts';
 
 /** Longer than the gateway keeps an idle connection, so that it never writes to one that the agent is closing. */
 const KEEP_ALIVE_MS = 640_000;
@@ -50,6 +51,7 @@ export function createAgentServer(root: string): Server {
       else response.destroy();
     });
   });
+  serveTunnels(server, () => initialization.settings?.tunnelToken);
   // Finds clients that vanished without closing, which would hold back their command for ever.
   server.on('connection', (socket) => socket.setKeepAlive(true, 30_000));
   return server;

@@ -12,6 +12,8 @@ export interface AgentInit {
   readonly buildId?: string;
   /** Required in `X-Access-Token` on all but the health route when present; absent on sandboxes that are not secure. */
   readonly accessToken?: string;
+  /** What the gateway presents to have the agent dial a server on the sandbox's loopback; see loopback-tunnel.ts. */
+  readonly tunnelToken?: string;
   /** Environment of every process, under what a single request adds. Replaces the earlier set. */
   readonly envVars: Readonly<Record<string, string>>;
   /** User of commands that name none. */

@@ -17,6 +17,8 @@ export interface Route {
   /** IPv4 address of the sandbox's slot, as the host sees it. It comes from the host only. */
   readonly address: string;
   readonly access: RouteAccess;
+  /** With which the agent is asked to dial a server on the sandbox's loopback; without it such servers are not reached. */
+  readonly tunnelToken?: string;
   /** Value of `network.maskRequestHost`, with `${PORT}` still in it. */
   readonly maskRequestHost?: string;
 }

@@ -9,6 +9,8 @@ export interface Settings {
   readonly controlToken: Secret;
   /** Required in X-Access-Token when present. */
   readonly accessToken: Secret | undefined;
+  /** Asked of the gateway by the tunnel to the loopback; without it there is none. */
+  readonly tunnelToken: Secret | undefined;
   readonly defaultUser: string;
   readonly defaultWorkdir: string | undefined;
   /** Environment of every process. */
@@ -21,6 +23,7 @@ export function settingsOf(init: AgentInit): Settings {
   return {
     controlToken: new Secret(init.controlToken),
     accessToken: init.accessToken === undefined ? undefined : new Secret(init.accessToken),
+    tunnelToken: init.tunnelToken === undefined ? undefined : new Secret(init.tunnelToken),
     defaultUser: init.defaultUser,
     defaultWorkdir: init.defaultWorkdir,
     environment: new Map([...Object.entries(init.envVars), ...identity(init)]),

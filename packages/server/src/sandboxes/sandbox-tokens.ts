@@ -19,6 +19,11 @@ export class SandboxTokens {
     return this.#derive(`sandbox-traffic-${sandboxId}`);
   }
 
+  /** With which the gateway asks the agent for a tunnel to the sandbox's loopback. */
+  loopbackTunnel(sandboxId: string): string {
+    return this.#derive(`sandbox-tunnel-${sandboxId}`);
+  }
+
   /** With which the host initialises the agent; never leaves the machine. */
   agentControl(sandboxId: string): string {
     return this.#derive(`sandbox-control-${sandboxId}`);

@@ -141,6 +141,7 @@ export class Sandboxes {
               sandboxId: record.id,
               templateId: template.id,
               ...(request.secure && { accessToken: this.#options.tokens.agentAccess(record.id) }),
+              tunnelToken: this.#options.tokens.loopbackTunnel(record.id),
               envVars: { ...template.env, ...request.envVars },
               defaultUser: template.defaultUser,
               defaultWorkdir: template.defaultWorkdir,
@@ -340,6 +341,7 @@ export class Sandboxes {
       sandboxId: record.id,
       generation: record.generation,
       address: record.placement.address,
+      tunnelToken: this.#options.tokens.loopbackTunnel(record.id),
       access: network.allowPublicTraffic
         ? { kind: 'public' }
         : { kind: 'token', tokenSha256: sha256Hex(this.#options.tokens.trafficAccess(record.id)) },

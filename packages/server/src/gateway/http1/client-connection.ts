@@ -213,9 +213,9 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     const message = requests.take();
     this.#sentHead = joined && bodyBytes > 0 ? message.subarray(0, sentBytes - start) : message;
     if (this.#body.done) upstream.finishRequest();
-    let free = upstream.socket.write(message);
-    if (!joined) free = upstream.socket.write(buf.subarray(bodyStart, bodyEnd));
-    if (!free && !this.#body.done && upstream.socket.writableLength > 0) this.#pause();
+    let free = upstream.write(message);
+    if (!joined) free = upstream.write(buf.subarray(bodyStart, bodyEnd));
+    if (!free && !this.#body.done && upstream.writableLength > 0) this.#pause();
     return bodyEnd;
   }
 
@@ -233,11 +233,11 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
   }
 
   #sendUp(buf: Buffer, start: number, end: number): void {
-    const socket = this.#upstream?.socket;
-    if (socket === undefined || !socket.writable || end === start) return;
-    const free = socket.write(end - start === buf.length ? buf : buf.subarray(start, end));
+    const upstream = this.#upstream;
+    if (upstream === undefined || !upstream.writable || end === start) return;
+    const free = upstream.write(end - start === buf.length ? buf : buf.subarray(start, end));
     const isLast = this.#state === State.exchange && this.#body.done;
-    if (!free && !isLast && socket.writableLength > 0) this.#pause();
+    if (!free && !isLast && upstream.writableLength > 0) this.#pause();
   }
 
   #onDrain(): void {
@@ -248,7 +248,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
   /** The client has sent its last byte, and may still be reading. */
   #onEnd(): void {
     this.#clientEnded = true;
-    if (this.#state === State.tunnel) this.#upstream?.socket.end();
+    if (this.#state === State.tunnel) this.#upstream?.end();
     else if (this.#state === State.head) this.#socket.end();
     else if (this.#state === State.exchange && !this.#body.done) this.destroy();
   }
@@ -290,7 +290,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
       this.#resume();
       this.#sendUp(held, 0, held.length);
     }
-    if (this.#clientEnded) this.#upstream?.socket.end();
+    if (this.#clientEnded) this.#upstream?.end();
   }
 
   onResponse(response: ResponseHead, buf: Buffer, start: number, end: number, done: boolean): void {
@@ -362,7 +362,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
       return;
     }
     this.#upstream.finishRequest();
-    this.#upstream.socket.write(this.#sentHead!);
+    this.#upstream.write(this.#sentHead!);
   }
 
   // --- Ends of requests and of the connection

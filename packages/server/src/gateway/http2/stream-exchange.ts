@@ -84,7 +84,7 @@ export class StreamExchange implements ResponseSink {
     }
     this.#upstream = connection;
     if (this.#requestEnded) connection.finishRequest();
-    connection.socket.write(this.#sentHead!);
+    connection.write(this.#sentHead!);
     return true;
   }
 
@@ -95,19 +95,19 @@ export class StreamExchange implements ResponseSink {
   // --- From the client
 
   #onData(chunk: Buffer): void {
-    const socket = this.#upstream?.socket;
-    if (socket === undefined || chunk.length === 0) return;
+    const upstream = this.#upstream;
+    if (upstream === undefined || chunk.length === 0) return;
     this.#bodyBytes += chunk.length;
     if (!this.#chunked && this.#bodyBytes > this.#request.contentLength) {
       this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
       return;
     }
-    socket.cork();
-    if (this.#chunked) socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-    let free = socket.write(chunk);
-    if (this.#chunked) free = socket.write('\r\n', 'latin1');
-    socket.uncork();
-    if (!free && socket.writableLength > 0) this.#stream.pause();
+    upstream.socket.cork();
+    if (this.#chunked) upstream.write(`${chunk.length.toString(16)}\r\n`);
+    let free = upstream.write(chunk);
+    if (this.#chunked) free = upstream.write('\r\n');
+    upstream.socket.uncork();
+    if (!free && upstream.writableLength > 0) this.#stream.pause();
   }
 
   #onRequestEnd(): void {
@@ -120,7 +120,7 @@ export class StreamExchange implements ResponseSink {
     }
     this.#requestEnded = true;
     upstream.finishRequest();
-    if (this.#chunked) upstream.socket.write(`0\r\n${trailerLines(this.#requestTrailers)}\r\n`, 'latin1');
+    if (this.#chunked) upstream.write(`0\r\n${trailerLines(this.#requestTrailers)}\r\n`);
   }
 
   #onClose(): void {

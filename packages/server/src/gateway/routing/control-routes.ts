@@ -1,6 +1,6 @@
 // Routes of the agent that belong to the control plane: never reachable through a public URL.
 
-const RESERVED = new Set(['/init', '/freeze', '/unfreeze', '/collapse', '/fsfreeze', '/fsthaw', '/upgrade']);
+const RESERVED = new Set(['/init', '/freeze', '/unfreeze', '/collapse', '/fsfreeze', '/fsthaw', '/upgrade', '/tunnel']);
 
 /** Whether a request target of the agent's port, in whatever spelling, names a control route. */
 export function isControlRoute(target: string): boolean {

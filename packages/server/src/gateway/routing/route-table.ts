@@ -49,8 +49,8 @@ export class RouteEntry implements UpstreamGroup {
   destination(port: number, shared: boolean): Destination {
     let entry = this.#ports.get(port);
     if (entry === undefined) {
-      const { sandboxId, address } = this.route;
-      entry = this.#entry(port, new Upstream(this, { kind: 'sandbox', sandboxId, host: address, port }));
+      const { sandboxId, address, tunnelToken } = this.route;
+      entry = this.#entry(port, new Upstream(this, { kind: 'sandbox', sandboxId, host: address, port, tunnelToken }));
       this.#ports.set(port, entry);
     }
     return shared ? entry.shared : entry.direct;

@@ -1,12 +1,14 @@
 // One connection to a server in a sandbox (or to a service's socket), serving one request at a time.
 
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { BodyReader } from '../http1/body.ts';
 import type { ChunkData } from '../http1/chunked.ts';
 import { Parse } from '../http1/field-table.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import { limits } from '../limits.ts';
 import type { Expiring, Sweep } from '../sweep.ts';
+import { TunnelAnswer, type TunnelTarget, tunnelRequest } from './loopback-tunnel.ts';
 import type { ResponseSink, UpstreamFailure } from './response-sink.ts';
 
 /** What owns a connection: takes it back when it is idle, and forgets it when it is gone. */
@@ -15,6 +17,8 @@ export interface ConnectionOwner {
   release(connection: UpstreamConnection): void;
   forget(connection: UpstreamConnection): void;
 }
+
+type Address = { readonly host: string; readonly port: number } | { readonly path: string };
 
 const State = { head: 0, body: 1, tunnel: 2, gone: 3 } as const;
 
@@ -25,7 +29,7 @@ const head = new ResponseHead();
 const NOTHING = Buffer.alloc(0);
 
 export class UpstreamConnection implements Expiring, ChunkData {
-  readonly socket: Socket;
+  socket: Socket;
   readonly owner: ConnectionOwner;
   deadline: number;
   /** The time of the sweep at which it was last put back, and how long its server keeps it. */
@@ -36,6 +40,13 @@ export class UpstreamConnection implements Expiring, ChunkData {
   /** Whether a byte of the current response has come. */
   responded = false;
   readonly #isTcp: boolean;
+  readonly #tunnel: TunnelTarget | undefined;
+  /** The agent's answer, as long as it has not come. */
+  #tunnelAnswer: TunnelAnswer | undefined;
+  /** What is written before it is known where to: to the server itself, or through the agent's tunnel. */
+  #held: (string | Buffer)[] | undefined;
+  #heldBytes = 0;
+  #endHeld = false;
   #connected = false;
   #state: number = State.head;
   #sink: ResponseSink | undefined;
@@ -45,10 +56,18 @@ export class UpstreamConnection implements Expiring, ChunkData {
   #partialHead: Buffer | undefined;
   readonly #body = new BodyReader();
 
-  constructor(owner: ConnectionOwner, address: { host: string; port: number } | { path: string }) {
+  /** @param tunnel how a server is reached that refuses connections from outside its own loopback */
+  constructor(owner: ConnectionOwner, address: Address, tunnel: TunnelTarget | undefined) {
     this.owner = owner;
     this.deadline = owner.sweep.now + limits.connectTime + limits.sweepInterval;
     this.#isTcp = 'host' in address;
+    this.#tunnel = tunnel;
+    if (tunnel !== undefined) this.#held = [];
+    this.socket = this.#dial(address);
+    owner.sweep.add(this);
+  }
+
+  #dial(address: Address): Socket {
     const options: NetConnectOpts = {
       ...address,
       allowHalfOpen: true,
@@ -63,16 +82,56 @@ export class UpstreamConnection implements Expiring, ChunkData {
         },
       },
     };
-    this.socket = connect(options);
-    this.socket.on('connect', () => {
-      this.#connected = true;
-      this.deadline = 0;
+    const socket = connect(options);
+    socket.on('connect', () => {
+      if (this.#tunnelAnswer === undefined) this.#onConnected();
+      else socket.write(tunnelRequest(this.#tunnel!));
     });
-    this.socket.on('drain', () => this.#sink?.onUpstreamDrain());
-    this.socket.on('end', () => this.#onEnd());
-    this.socket.on('error', (error: NodeJS.ErrnoException) => this.#onError(error));
-    this.socket.on('close', () => this.#fail('broken'));
-    owner.sweep.add(this);
+    socket.on('drain', () => this.#sink?.onUpstreamDrain());
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#onError(error));
+    socket.on('close', () => {
+      // A first attempt that was refused has made way for the tunnel.
+      if (socket === this.socket) this.#fail('broken');
+    });
+    return socket;
+  }
+
+  #onConnected(): void {
+    this.#connected = true;
+    this.deadline = 0;
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    this.socket.cork();
+    for (const data of held) this.write(data);
+    if (this.#endHeld) this.socket.end();
+    this.socket.uncork();
+    if (this.#heldBytes >= limits.writeBuffer) this.#sink?.onUpstreamDrain();
+  }
+
+  /** @returns false when the other side is slow, and `onUpstreamDrain` will tell when to go on */
+  write(data: string | Buffer): boolean {
+    if (this.#held === undefined)
+      return typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data);
+    this.#held.push(data);
+    this.#heldBytes += data.length;
+    return this.#heldBytes < limits.writeBuffer;
+  }
+
+  get writable(): boolean {
+    return this.#held === undefined ? this.socket.writable : !this.#endHeld;
+  }
+
+  /** Bytes that are written and not yet on their way. */
+  get writableLength(): number {
+    return this.#held === undefined ? this.socket.writableLength : this.#heldBytes;
+  }
+
+  /** The client has sent its last byte. */
+  end(): void {
+    if (this.#held === undefined) this.socket.end();
+    else this.#endHeld = true;
   }
 
   get sink(): ResponseSink | undefined {
@@ -124,6 +183,19 @@ export class UpstreamConnection implements Expiring, ChunkData {
   }
 
   #onBytes(buf: Buffer, start: number, end: number): void {
+    if (this.#tunnelAnswer !== undefined) {
+      const rest = this.#tunnelAnswer.read(buf.subarray(start, end));
+      if (rest === 'incomplete') return;
+      if (rest === 'refused') {
+        this.#fail('refused');
+        return;
+      }
+      this.#tunnelAnswer = undefined;
+      this.#onConnected();
+      buf = rest;
+      start = 0;
+      end = rest.length;
+    }
     let pos = start;
     while (pos < end || this.#partialHead !== undefined) {
       if (this.#sink === undefined) {
@@ -238,7 +310,11 @@ export class UpstreamConnection implements Expiring, ChunkData {
 
   #onError(error: NodeJS.ErrnoException): void {
     if (this.#connected) this.#fail('broken');
-    else this.#fail(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'refused' : 'unreachable');
+    else if (error.code === 'ECONNREFUSED' && this.#tunnel !== undefined && this.#tunnelAnswer === undefined) {
+      // Nobody listens on the sandbox's own address; somebody may on its loopback.
+      this.#tunnelAnswer = new TunnelAnswer();
+      this.socket = this.#dial({ host: this.#tunnel.host, port: AGENT_PORT });
+    } else this.#fail(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'refused' : 'unreachable');
   }
 
   #fail(failure: UpstreamFailure): void {

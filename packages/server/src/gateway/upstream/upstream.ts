@@ -1,8 +1,10 @@
 // Where requests for one port of one start of a sandbox, or for one service, go: a small pool of connections.
 
+import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import type { Refusal } from '../answers/refusal.ts';
 import { limits } from '../limits.ts';
 import type { Sweep } from '../sweep.ts';
+import type { TunnelTarget } from './loopback-tunnel.ts';
 import type { ResponseSink } from './response-sink.ts';
 import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts';
 
@@ -13,7 +15,14 @@ export interface UpstreamGroup {
 }
 
 export type UpstreamTarget =
-  | { readonly kind: 'sandbox'; readonly sandboxId: string; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'sandbox';
+      readonly sandboxId: string;
+      readonly host: string;
+      readonly port: number;
+      /** With which a server on the sandbox's loopback is reached; undefined: it is not. */
+      readonly tunnelToken: string | undefined;
+    }
   | { readonly kind: 'service'; readonly path: string };
 
 export class Upstream implements ConnectionOwner {
@@ -48,7 +57,7 @@ export class Upstream implements ConnectionOwner {
     }
     if (connection === undefined) {
       if (this.#group.connections.size >= limits.upstreamsPerSandbox) return undefined;
-      connection = new UpstreamConnection(this, this.#address());
+      connection = new UpstreamConnection(this, this.#address(), this.#tunnel());
       this.#group.connections.add(connection);
     }
     connection.begin(sink, isHead);
@@ -76,6 +85,12 @@ export class Upstream implements ConnectionOwner {
     this.#group.connections.delete(connection);
     const index = this.#idle.indexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
+  }
+
+  #tunnel(): TunnelTarget | undefined {
+    if (this.target.kind === 'service' || this.target.port === AGENT_PORT) return undefined;
+    const { host, port, tunnelToken } = this.target;
+    return tunnelToken === undefined ? undefined : { host, port, token: tunnelToken };
   }
 
   #address(): { host: string; port: number } | { path: string } {
