@@ -59,6 +59,14 @@ export {
   type NetworkUpdate,
   type NetworkUpdate as SandboxNetworkUpdate,
 } from './network-options.ts';
+export type {
+  Pty,
+  PtyConnectOptions,
+  PtyConnectOptions as PtyConnectOpts,
+  PtyCreateOptions,
+  PtyCreateOptions as PtyCreateOpts,
+  PtySize,
+} from './pty/pty.ts';
 export { Sandbox, Sandbox as default } from './sandbox.ts';
 export type { SandboxInfo, SandboxState } from './sandbox-info.ts';
 export type {

@@ -4,12 +4,14 @@ import type { Sandbox as SandboxAnswer, SandboxDetail } from '@sandport/protocol
 import { formatHostName } from '@sandport/protocol/host-name';
 import { AgentClient } from './agent-client.ts';
 import { callApi } from './api-client.ts';
-import { type CommandRequestOptions, Commands } from './commands/commands.ts';
+import { Commands } from './commands/commands.ts';
 import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts';
 import { InvalidArgumentError, SandboxNotFoundError } from './errors.ts';
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
+import { Pty } from './pty/pty.ts';
+import type { RequestOptions } from './request-options.ts';
 import { type SandboxInfo, toInfo } from './sandbox-info.ts';
 import {
   createBody,
@@ -34,6 +36,7 @@ export class Sandbox implements AsyncDisposable {
   readonly trafficAccessToken: string | undefined;
   readonly commands: Commands;
   readonly files: Files;
+  readonly pty: Pty;
   readonly #accessToken: string | undefined;
   readonly #config: ConnectionConfig;
   readonly #agent: AgentClient;
@@ -55,6 +58,7 @@ export class Sandbox implements AsyncDisposable {
     });
     this.commands = new Commands(this.#agent, config);
     this.files = new Files(this.#agent, config);
+    this.pty = new Pty(this.#agent, config);
   }
 
   /**
@@ -164,7 +168,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** Whether it runs, asked of the sandbox itself. */
-  async isRunning(options: CommandRequestOptions = {}): Promise<boolean> {
+  async isRunning(options: RequestOptions = {}): Promise<boolean> {
     return this.#agent.isHealthy(this.#config.requestSignal(options.requestTimeoutMs, options.signal));
   }
 

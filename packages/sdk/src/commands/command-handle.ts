@@ -1,7 +1,7 @@
-// A command that runs in a sandbox, started or connected to.
+// A command, or a terminal, that runs in a sandbox, started or connected to.
 import { SandboxError } from '../errors.ts';
+import type { RequestOptions } from '../request-options.ts';
 import { CommandExitError, type CommandResult } from './command-result.ts';
-import type { CommandRequestOptions } from './commands.ts';
 import { Output, type OutputListener } from './output.ts';
 import type { ProcessEvent } from './process-events.ts';
 
@@ -11,10 +11,15 @@ export interface OutputListeners {
   readonly onStderr?: OutputListener | undefined;
 }
 
+export interface HandleListeners extends OutputListeners {
+  /** What a terminal shows, which is neither output nor error output. */
+  readonly onPty?: ((data: Uint8Array) => void | Promise<void>) | undefined;
+}
+
 export interface CommandControls {
   readonly kill: () => Promise<boolean>;
-  readonly sendStdin: (data: string | Uint8Array, options?: CommandRequestOptions) => Promise<void>;
-  readonly closeStdin: (options?: CommandRequestOptions) => Promise<void>;
+  readonly sendStdin: (data: string | Uint8Array, options?: RequestOptions) => Promise<void>;
+  readonly closeStdin: (options?: RequestOptions) => Promise<void>;
   /** Stops reading the command's events. */
   readonly disconnect: () => void;
   /** The events have come to their end. */
@@ -31,6 +36,7 @@ export class CommandHandle implements AsyncDisposable {
   readonly #finished: Promise<CommandResult>;
   readonly #stdout: Output;
   readonly #stderr: Output;
+  readonly #onPty: HandleListeners['onPty'];
   #result: CommandResult | undefined;
   #disconnected = false;
 
@@ -38,13 +44,14 @@ export class CommandHandle implements AsyncDisposable {
   constructor(
     pid: number,
     events: AsyncGenerator<ProcessEvent>,
-    { onStdout, onStderr }: OutputListeners,
+    { onStdout, onStderr, onPty }: HandleListeners,
     controls: CommandControls,
   ) {
     this.pid = pid;
     this.#controls = controls;
     this.#stdout = new Output(onStdout);
     this.#stderr = new Output(onStderr);
+    this.#onPty = onPty;
     this.#finished = this.#follow(events);
     // Who never waits is not told of a failure by an unhandled rejection.
     this.#finished.catch(() => {});
@@ -94,13 +101,13 @@ export class CommandHandle implements AsyncDisposable {
     return this.#controls.kill();
   }
 
-  /** Needs `stdin: true` at the start. */
-  sendStdin(data: string | Uint8Array, options?: CommandRequestOptions): Promise<void> {
+  /** Needs `stdin: true` at the start; of a terminal, types into it. */
+  sendStdin(data: string | Uint8Array, options?: RequestOptions): Promise<void> {
     return this.#controls.sendStdin(data, options);
   }
 
   /** The command reads end-of-file. Needs `stdin: true` at the start. */
-  closeStdin(options?: CommandRequestOptions): Promise<void> {
+  closeStdin(options?: RequestOptions): Promise<void> {
     return this.#controls.closeStdin(options);
   }
 
@@ -119,6 +126,7 @@ export class CommandHandle implements AsyncDisposable {
         if (done) throw new SandboxError("the command's events ended without its end");
         if (event.type === 'stdout') await this.#stdout.push(event.bytes);
         else if (event.type === 'stderr') await this.#stderr.push(event.bytes);
+        else if (event.type === 'pty') await this.#onPty?.(event.bytes);
         else if (event.type === 'end') return await this.#end(event, events);
       }
     } catch (error) {

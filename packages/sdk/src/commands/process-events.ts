@@ -5,7 +5,7 @@ import { SandboxError } from '../errors.ts';
 
 export type ProcessEvent =
   | { readonly type: 'start'; readonly pid: number }
-  | { readonly type: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
+  | { readonly type: 'stdout' | 'stderr' | 'pty'; readonly bytes: Uint8Array }
   | { readonly type: 'end'; readonly exitCode: number; readonly error: string | undefined }
   /** A keep-alive, or something newer than this client. */
   | { readonly type: 'other' };
@@ -22,6 +22,7 @@ export function readEvent(message: ProcessStreamMessage): ProcessEvent {
     if ('data' in event) {
       if ('stdout' in event.data) return { type: 'stdout', bytes: fromBase64(event.data.stdout) };
       if ('stderr' in event.data) return { type: 'stderr', bytes: fromBase64(event.data.stderr) };
+      if ('pty' in event.data) return { type: 'pty', bytes: fromBase64(event.data.pty) };
     }
     return { type: 'other' };
   } catch (error) {

@@ -1,7 +1,7 @@
 // Options of what can be done with files.
-import type { CommandRequestOptions } from '../commands/commands.ts';
+import type { RequestOptions } from '../request-options.ts';
 
-export interface FileRequestOptions extends CommandRequestOptions {
+export interface FileRequestOptions extends RequestOptions {
   /** From whose home relative paths start, and who owns what is made. Default: the template's user, `user` in `base`. */
   readonly user?: string | undefined;
 }
