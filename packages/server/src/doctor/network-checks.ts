@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { formatHostName } from '@sandport/protocol/host-name';
 import { GATEWAY_SOCKET } from '../data-directory.ts';
 import { WorkerFile } from '../gateway-supervisor/worker-file.ts';
 import { runCommand } from '../host/run-command.ts';
@@ -47,7 +48,7 @@ export const networkChecks: readonly Check[] = [
   {
     name: 'name resolution',
     async run({ domain }) {
-      const name = `3000-example.${domain}`;
+      const name = formatHostName(3000, 'example', domain);
       try {
         const addresses = await lookup(name, { all: true });
         return `${name} is ${addresses.map(({ address }) => address).join(', ')}`;

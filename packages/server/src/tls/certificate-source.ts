@@ -3,6 +3,7 @@ import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
+import { formatHostName } from '@sandport/protocol/host-name';
 import type { GatewayTls } from '@sandport/protocol/routes';
 import { readIfThere, writeFileAtomically } from '../files.ts';
 import { createAuthority, issueWildcard, type PemPair } from './certificate-authority.ts';
@@ -48,7 +49,7 @@ export async function openOwnAuthority(directory: string, domain: string): Promi
 function isGood(leaf: PemPair, authority: PemPair, domain: string): boolean {
   const certificate = new X509Certificate(leaf.cert);
   return (
-    certificate.checkHost(`3000-example.${domain}`) !== undefined &&
+    certificate.checkHost(formatHostName(3000, 'example', domain)) !== undefined &&
     certificate.verify(new X509Certificate(authority.cert).publicKey) &&
     certificate.checkPrivateKey(createPrivateKey(leaf.key)) &&
     Date.parse(certificate.validTo) - Date.now() > RENEW_BEFORE_MS

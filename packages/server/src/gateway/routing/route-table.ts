@@ -1,6 +1,7 @@
 // What the gateway knows: the sandboxes by ID and the services by label, each with the connections that belong to it.
 
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import { formatHostName } from '@sandport/protocol/host-name';
 import type { GatewaySettings, Route, ServiceRoute } from '@sandport/protocol/routes';
 import type { Sweep } from '../sweep.ts';
 import { Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
@@ -58,7 +59,7 @@ export class RouteEntry implements UpstreamGroup {
 
   #entry(port: number, upstream: Upstream): PortEntry {
     const mask = port === AGENT_PORT ? undefined : this.route.maskRequestHost?.replaceAll('${PORT}', String(port));
-    const combined = `${port}-${this.route.sandboxId}.${this.#domain}`;
+    const combined = formatHostName(port, this.route.sandboxId, this.#domain);
     return { upstream, direct: { upstream, host: mask }, shared: { upstream, host: mask ?? combined } };
   }
 
