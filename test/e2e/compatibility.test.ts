@@ -1,0 +1,73 @@
+// The official client's less used methods, and what it makes of methods that the server does not offer.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { FileNotFoundError, Sandbox, SandboxError, SandboxNotFoundError } from 'e2b';
+import { runtimes } from '../support/machine.ts';
+import { SandportServer } from '../support/sandport-server.ts';
+
+describe('compatibility', () => {
+  let server: SandportServer;
+  let sandbox: Sandbox;
+  let id: string;
+
+  before(async () => {
+    // What is tested here does not depend on the runtime; the faster one is enough.
+    server = await SandportServer.start(runtimes.at(-1)!);
+    sandbox = await Sandbox.create(server.options);
+    id = sandbox.sandboxId;
+  });
+  after(async () => {
+    assert.deepEqual(await server.stop(), []);
+  });
+
+  test('a sandbox is asked about and changed by its ID', async () => {
+    await Sandbox.setTimeout(id, 600_000, server.options);
+    const { sandboxId, endAt } = await Sandbox.getInfo(id, server.options);
+    assert.equal(sandboxId, id);
+    assert(Math.abs(endAt.getTime() - Date.now() - 600_000) < 30_000);
+    const full = await Sandbox.getFullInfo(id, server.options);
+    assert.deepEqual([full.sandboxId, full.state], [id, 'running']);
+    await Sandbox.updateNetwork(id, { denyOut: ['192.0.2.0/24'] }, server.options);
+    assert.deepEqual((await Sandbox.getInfo(id, server.options)).network?.denyOut, ['192.0.2.0/24']);
+  });
+
+  test('a second connect moves the end', async () => {
+    await sandbox.connect({ timeoutMs: 1_200_000 });
+    assert((await sandbox.getInfo()).endAt.getTime() > Date.now() + 1_000_000);
+  });
+
+  test('stdin is closed by process ID', async () => {
+    const handle = await sandbox.commands.run('wc -c', { background: true, stdin: true });
+    await sandbox.commands.sendStdin(handle.pid, 'four');
+    await sandbox.commands.closeStdin(handle.pid);
+    assert.equal((await handle.wait()).stdout, '4\n');
+  });
+
+  test('metrics, pauses, forks, snapshots and MCP are not offered, and nothing hangs', async () => {
+    const { options } = server;
+    const refused: (() => Promise<unknown>)[] = [
+      () => sandbox.getMetrics(),
+      () => sandbox.pause(),
+      () => sandbox.fork(),
+      () => sandbox.createSnapshot(),
+      () => Sandbox.getMetrics(id, options),
+      () => Sandbox.pause(id, options),
+      () => Sandbox.fork(id, options),
+      () => Sandbox.createSnapshot(id, options),
+    ];
+    for (const call of refused) await assert.rejects(call(), SandboxNotFoundError, String(call));
+    await assert.rejects(sandbox.listSnapshots().nextItems(), SandboxError);
+    await assert.rejects(Sandbox.listSnapshots(options).nextItems(), SandboxError);
+    assert.equal(await Sandbox.deleteSnapshot('none', options), false);
+    await assert.rejects(sandbox.getMcpToken(), FileNotFoundError);
+    await assert.rejects(Sandbox.create({ ...options, mcp: { time: {} } }), /template 'mcp-gateway' not found/);
+    assert.equal(await sandbox.isRunning(), true, 'the sandbox is as before');
+  });
+
+  test('a sandbox is killed by its ID', async () => {
+    const other = await Sandbox.create(server.options);
+    assert.equal(await Sandbox.kill(other.sandboxId, server.options), true);
+    assert.equal(await Sandbox.kill(other.sandboxId, server.options), false);
+    await assert.rejects(Sandbox.getInfo(other.sandboxId, server.options), SandboxNotFoundError);
+  });
+});
