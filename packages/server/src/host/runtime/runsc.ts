@@ -9,7 +9,7 @@ import type { ContainerSpec, ContainerState, Runtime } from './runtime.ts';
  * Hides /proc/sys/net from runsc. runsc takes the presence of net/core/rmem_default for the mark of the root network
  * namespace, and kernels from about 6.13 on show that file in every namespace.
  */
-const HIDE_SYSCTL_NET = [
+export const HIDE_SYSCTL_NET = [
   'unshare',
   '--mount',
   '--propagation',

@@ -1,0 +1,128 @@
+// The peer: one run of a runtime on the same image, by its command line and with nothing of Sandport around it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createSlots, INSIDE_ADDRESS, removeSlot, type Slot, slotNames } from '@sandport/server/host/network/slot';
+import { HIDE_SYSCTL_NET } from '@sandport/server/host/runtime/runsc';
+
+export type RuntimeName = 'runsc' | 'runc';
+
+const PORT = 3000;
+const names = slotNames('bench0');
+const CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_SETGID', 'CAP_SETUID', 'CAP_NET_BIND_SERVICE'];
+
+/** Milliseconds from the start of the runtime to the first byte of a command's output. */
+export async function bareFirstByte(runtime: RuntimeName, rootfs: string): Promise<number> {
+  return withContainer(runtime, rootfs, ['/bin/bash', '-l', '-c', 'echo ready'], async (child, started) => {
+    await once(child.stdout!, 'data');
+    return performance.now() - started;
+  });
+}
+
+/** Milliseconds from the start of the runtime to the first answer of a web server in it. */
+export async function bareFirstAnswer(runtime: RuntimeName, rootfs: string): Promise<number> {
+  return withContainer(
+    runtime,
+    rootfs,
+    ['/usr/bin/python3', '-m', 'http.server', String(PORT)],
+    async (_child, started) => {
+      while (!(await answers())) await delay(2);
+      return performance.now() - started;
+    },
+  );
+}
+
+async function withContainer<T>(
+  runtime: RuntimeName,
+  rootfs: string,
+  args: readonly string[],
+  measure: (child: ChildProcess, started: number) => Promise<T>,
+): Promise<T> {
+  const bundle = await mkdtemp(join(tmpdir(), 'sandport-bench-'));
+  // The sandbox's own address is reached directly: there is one at a time, and nothing to translate.
+  const [slot] = await createSlots(names, [{ index: 0, address: INSIDE_ADDRESS }]);
+  let child: ChildProcess | undefined;
+  try {
+    await writeFile(join(bundle, 'hosts'), '127.0.0.1 localhost bare\n');
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(config(rootfs, bundle, args, slot!)));
+    const [file, ...rest] = command(runtime, bundle);
+    const started = performance.now();
+    child = spawn(file!, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
+    return await measure(child, started);
+  } finally {
+    await end(runtime, bundle, child);
+    await removeSlot(names, 0);
+    await rm(bundle, { recursive: true, force: true });
+  }
+}
+
+const FLAGS = {
+  runsc: ['--platform=systrap', '--network=sandbox', '--ignore-cgroups', '--overlay2=root:memory'],
+  runc: [],
+} as const;
+
+function command(runtime: RuntimeName, bundle: string): string[] {
+  const launcher = runtime === 'runsc' ? HIDE_SYSCTL_NET : [];
+  return [...launcher, runtime, '--root', join(bundle, 'state'), ...FLAGS[runtime], 'run', '--bundle', bundle, 'bare'];
+}
+
+async function end(runtime: RuntimeName, bundle: string, child: ChildProcess | undefined): Promise<void> {
+  const remove = spawn(runtime, ['--root', join(bundle, 'state'), ...FLAGS[runtime], 'delete', '--force', 'bare'], {
+    stdio: 'ignore',
+  });
+  await once(remove, 'close');
+  if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+}
+
+function config(rootfs: string, bundle: string, args: readonly string[], slot: Slot): object {
+  return {
+    ociVersion: '1.0.2',
+    root: { path: rootfs, readonly: true },
+    hostname: 'bare',
+    process: {
+      user: { uid: 0, gid: 0 },
+      cwd: '/',
+      args,
+      env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root'],
+      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+    },
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc' },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
+      { destination: '/etc/hosts', type: 'bind', source: join(bundle, 'hosts'), options: ['bind', 'ro'] },
+    ],
+    linux: {
+      namespaces: [
+        { type: 'pid' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'mount' },
+        { type: 'network', path: slot.namespacePath },
+      ],
+    },
+  };
+}
+
+function answers(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: INSIDE_ADDRESS, port: PORT, timeout: 1000 });
+    socket.on('connect', () => socket.write('GET / HTTP/1.0\r\n\r\n'));
+    socket.on('data', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    for (const event of ['error', 'timeout', 'end'] as const) {
+      socket.on(event, () => {
+        socket.destroy();
+        resolve(false);
+      });
+    }
+  });
+}

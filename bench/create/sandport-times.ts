@@ -1,0 +1,32 @@
+// Ours: what a program sees that creates a sandbox, runs a command in it, and opens its URL.
+import { setTimeout as delay } from 'node:timers/promises';
+import { Sandbox } from 'sandport';
+
+export interface CreationTimes {
+  /** Milliseconds, each from the call of `Sandbox.create()` on. */
+  readonly created: number;
+  readonly firstByte: number;
+  readonly firstAnswer: number;
+}
+
+export async function creationTimes(options: { apiKey: string; domain: string }): Promise<CreationTimes> {
+  const started = performance.now();
+  const sandbox = await Sandbox.create(options);
+  try {
+    const created = performance.now() - started;
+    const { promise: output, resolve } = Promise.withResolvers<number>();
+    await sandbox.commands.run('echo ready', { onStdout: () => resolve(performance.now() - started) });
+    const firstByte = await output;
+    // A second clock for the server: what the command took is not its doing.
+    const before = performance.now();
+    await sandbox.commands.run('python -m http.server 3000', { background: true });
+    const url = sandbox.getUrl(3000);
+    for (let response = await fetch(url); !response.ok; response = await fetch(url)) {
+      await response.body?.cancel();
+      await delay(2);
+    }
+    return { created, firstByte, firstAnswer: created + performance.now() - before };
+  } finally {
+    await sandbox.kill();
+  }
+}
