@@ -2,8 +2,8 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { FileContent } from './file-options.ts';
 
-/** Browsers send no streams, or only over HTTP/2, and cannot be asked beforehand. */
-const canSendStreams = typeof process !== 'undefined';
+/** Browsers send no streams, or only over HTTP/2, and cannot be asked beforehand. Node, Bun and Deno name a Node version. */
+const canSendStreams = typeof process !== 'undefined' && typeof process.versions?.node === 'string';
 
 export class UploadBody {
   readonly #content: BodyInit | ReadableStream<Uint8Array<ArrayBuffer>>;
