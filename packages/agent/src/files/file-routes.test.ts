@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -222,6 +224,22 @@ test('a full disk is 507, however much is still to come', (context) => {
       assert.match(await message(answer), /disk space/);
     })
     .finally(() => execFileSync('umount', ['-l', disk]));
+});
+
+test('an upload that is refused may go on to its end, so that its sender gets to read the answer', async () => {
+  const { hostname, port, pathname, search } = new URL(url({ path: agent.home }));
+  const socket = connect(Number(port), hostname);
+  const rest = Buffer.alloc(4_000_000);
+  const length = rest.length + 1;
+  const head = `POST ${pathname}${search} HTTP/1.1\r\nhost: a\r\ncontent-type: application/octet-stream\r\n`;
+  socket.write(`${head}content-length: ${length}\r\n\r\nx`);
+  const [refusal] = (await once(socket, 'data')) as [Buffer];
+  assert.match(refusal.toString(), /^HTTP\/1\.1 400 /);
+  socket.write(rest);
+  socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
+  const [health] = (await once(socket, 'data')) as [Buffer];
+  assert.match(health.toString(), /^HTTP\/1\.1 204 /);
+  socket.destroy();
 });
 
 function sign(parts: readonly string[]): string {

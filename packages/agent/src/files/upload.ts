@@ -85,7 +85,7 @@ async function writeOne(
 
 async function decode(request: IncomingMessage): Promise<AsyncIterable<Buffer>> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
-  // To destroy the request when a file cannot be written would cut the connection before the answer.
+  // A request that is destroyed because its file cannot be written could not be read to its end any more.
   if (encoding === 'identity' || encoding === '') return request.iterator({ destroyOnReturn: false });
   if (encoding !== 'gzip') throw new FileError(400, `content encoding '${encoding}' is not supported; send gzip`);
   const { createGunzip } = await import('node:zlib');
