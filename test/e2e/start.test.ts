@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort, leftovers, runtimes } from '../support/machine.ts';
+import { purge } from '../support/purge.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
@@ -29,6 +30,8 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const child of running) child.kill('SIGKILL');
   running.clear();
+  const identity = await instance().catch(() => undefined);
+  if (identity !== undefined) purge(identity, data);
   await rm(data, { recursive: true, force: true });
 });
 

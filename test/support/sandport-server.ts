@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import * as tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { freePort, leftovers, requireRoot } from './machine.ts';
+import { purge } from './purge.ts';
 import { Hopeless, waitFor } from './wait-for.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
@@ -138,8 +139,10 @@ export class SandportServer {
   /** Stops it as Ctrl-C does, and says what it left on the machine. */
   async stop(): Promise<string[]> {
     await this.pause();
-    const left = existsSync(join(this.data, 'identity.json')) ? leftovers(this.instance, this.data) : [];
-    if (left.length === 0) await rm(this.data, { recursive: true, force: true });
+    if (!existsSync(join(this.data, 'identity.json'))) return [];
+    const { instance } = this;
+    const left = leftovers(instance, this.data);
+    if (left.length > 0) purge(instance, this.data);
     await rm(this.data, { recursive: true, force: true });
     return left;
   }
