@@ -1,5 +1,5 @@
 // This machine: starts a sandbox from what is ready, ends it, and knows after a restart what still runs.
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
@@ -232,7 +232,6 @@ export class Host {
 
 /** The hard limit that this process may hand on: more makes a runtime fail where root is not all-powerful. */
 async function maxOpenFiles(): Promise<number> {
-  const { readFile } = await import('node:fs/promises');
   const limits = await readFile('/proc/self/limits', 'utf8');
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1];
   return hard === undefined || hard === 'unlimited' ? 1_048_576 : Number(hard);
