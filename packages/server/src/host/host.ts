@@ -193,7 +193,8 @@ export class Host {
     await this.#block.release();
   }
 
-  async #makeSlot(): Promise<Slot> {
+  /** A name may still be held by what a crashed process began and that has just ended: another one is free. */
+  async #makeSlot(attempts = 3): Promise<Slot> {
     const index = this.#freeIndices.shift();
     if (index === undefined) throw new Error(`all ${SLOTS_PER_BLOCK} slots are in use`);
     try {
@@ -203,7 +204,8 @@ export class Host {
       return slot!;
     } catch (error) {
       await this.#removeSlot(index);
-      throw error;
+      if (attempts === 1) throw error;
+      return this.#makeSlot(attempts - 1);
     }
   }
 
