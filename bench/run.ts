@@ -1,10 +1,17 @@
 // npm run bench -- NAME [--rounds N]: one benchmark, side by side with its peers in the same run.
 import { parseArgs } from 'node:util';
 import { benchmarkCreate } from './create/create.ts';
+import { machineFacts } from './support/machine-facts.ts';
+
+interface BenchmarkOptions {
+  readonly rounds: number;
+  /** Aborted by Ctrl-C: the benchmark then stops between two rounds and removes what it made. */
+  readonly signal: AbortSignal;
+}
 
 interface Benchmark {
   readonly about: string;
-  readonly run: (options: { readonly rounds: number }) => Promise<void>;
+  readonly run: (options: BenchmarkOptions) => Promise<void>;
 }
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
@@ -13,18 +20,39 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     run: benchmarkCreate,
   },
 };
-const DEFAULT_ROUNDS = 10;
+const DEFAULT_ROUNDS = '10';
 
-if (process.getuid?.() !== 0) {
-  console.error('The benchmarks start sandboxes and need root: run "sudo npm run bench".');
+const { name, rounds } = readArguments();
+if (process.getuid?.() !== 0) fail('The benchmarks start sandboxes and need root: run "sudo npm run bench".');
+const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (benchmark === undefined) fail(`${name === '' ? 'no benchmark is named' : `no benchmark "${name}"`}\n${usage()}`);
+if (!/^[1-9][0-9]{0,4}$/.test(rounds)) fail(`--rounds ${rounds}: a number from 1 to 99999 is expected`);
+
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interruption.abort());
+console.log(`${machineFacts()}\n`);
+try {
+  await benchmark.run({ rounds: Number(rounds), signal: interruption.signal });
+} catch (error) {
+  if (!interruption.signal.aborted) throw error;
+  fail('interrupted');
+}
+
+function readArguments(): { name: string; rounds: string } {
+  try {
+    const { positionals, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: 'string' } } });
+    return { name: positionals[0] ?? '', rounds: values.rounds ?? DEFAULT_ROUNDS };
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
+  }
+}
+
+function usage(): string {
+  const names = Object.entries(benchmarks).map(([name, { about }]) => `  ${name}  ${about}`);
+  return ['npm run bench -- NAME [--rounds N], with one of these names:', ...names].join('\n');
+}
+
+function fail(message: string): never {
+  console.error(message);
   process.exit(1);
 }
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: 'string' } } });
-const benchmark = benchmarks[positionals[0] ?? ''];
-const rounds = Number(values.rounds ?? DEFAULT_ROUNDS);
-if (benchmark === undefined || !Number.isInteger(rounds) || rounds < 1) {
-  console.error('npm run bench -- NAME [--rounds N], with one of these names:');
-  for (const [name, { about }] of Object.entries(benchmarks)) console.error(`  ${name}  ${about}`);
-  process.exit(1);
-}
-await benchmark.run({ rounds });

@@ -18,8 +18,11 @@ const CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_SETGID', 'CAP_SETUID
 /** Milliseconds from the start of the runtime to the first byte of a command's output. */
 export async function bareFirstByte(runtime: RuntimeName, rootfs: string): Promise<number> {
   return withContainer(runtime, rootfs, ['/bin/bash', '-l', '-c', 'echo ready'], async (child, started) => {
-    await once(child.stdout!, 'data');
-    return performance.now() - started;
+    // A runtime that fails ends without any output.
+    const [output] = await Promise.race([once(child.stdout!, 'data'), once(child, 'close')]);
+    const elapsed = performance.now() - started;
+    if (!Buffer.isBuffer(output)) throw new Error(`${runtime} ended with code ${output} before any output`);
+    return elapsed;
   });
 }
 
@@ -29,8 +32,11 @@ export async function bareFirstAnswer(runtime: RuntimeName, rootfs: string): Pro
     runtime,
     rootfs,
     ['/usr/bin/python3', '-m', 'http.server', String(PORT)],
-    async (_child, started) => {
-      while (!(await answers())) await delay(2);
+    async (child, started) => {
+      while (!(await answers())) {
+        if (child.exitCode !== null) throw new Error(`${runtime} ended with code ${child.exitCode} before any answer`);
+        await delay(2);
+      }
       return performance.now() - started;
     },
   );

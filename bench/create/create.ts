@@ -1,14 +1,21 @@
 // How long until a new sandbox is of use, beside bare runs of the same runtimes on the same image, in turns.
-import { availableParallelism, release } from 'node:os';
 import { readInstallation } from '@sandport/server/host/image/installation';
 import { SandportServer } from '../../test/support/sandport-server.ts';
-import { Samples } from '../support/samples.ts';
+import { SAMPLES_HEADING, Samples } from '../support/samples.ts';
 import { bareFirstAnswer, bareFirstByte, type RuntimeName } from './bare-container.ts';
 import { creationTimes } from './sandport-times.ts';
+import { untilIdle } from './until-idle.ts';
 
 const runtimes: readonly RuntimeName[] = ['runsc', 'runc'];
 const KINDS = ['created', 'firstByte', 'firstAnswer', 'bareFirstByte', 'bareFirstAnswer'] as const;
 type Kind = (typeof KINDS)[number];
+type Times = Readonly<Record<Kind, number>>;
+
+interface Contestant {
+  readonly runtime: RuntimeName;
+  readonly server: SandportServer;
+  readonly samples: Readonly<Record<Kind, Samples>>;
+}
 
 const titles: Readonly<Record<Kind, string>> = {
   created: 'Sandbox.create() returns',
@@ -17,35 +24,48 @@ const titles: Readonly<Record<Kind, string>> = {
   bareFirstByte: "bare run: first byte of a command's output",
   bareFirstAnswer: 'bare run: first answer of its web server',
 };
+const TITLE_WIDTH = 46;
 
-export async function benchmarkCreate({ rounds }: { rounds: number }): Promise<void> {
+export async function benchmarkCreate(options: {
+  readonly rounds: number;
+  readonly signal: AbortSignal;
+}): Promise<void> {
   const { base } = await readInstallation();
-  console.log(
-    `Linux ${release()}, ${availableParallelism()} processors, ${rounds} rounds in turns; milliseconds: least, median, 99th percentile\n`,
-  );
+  await using servers = new AsyncDisposableStack();
+  const contestants: Contestant[] = [];
   for (const runtime of runtimes) {
-    const samples = Object.fromEntries(KINDS.map((kind) => [kind, new Samples()])) as Record<Kind, Samples>;
     const server = await SandportServer.start(runtime);
-    try {
-      for (let round = 0; round <= rounds; round++) {
-        const times = await creationTimes(server.options);
-        const bare = {
-          bareFirstByte: await bareFirstByte(runtime, base.image.rootfs),
-          bareFirstAnswer: await bareFirstAnswer(runtime, base.image.rootfs),
-        };
-        // The first round fills the page cache for all.
-        if (round > 0)
-          for (const [kind, value] of Object.entries({ ...times, ...bare })) samples[kind as Kind].add(value);
-      }
-    } finally {
-      const left = await server.stop();
-      for (const line of left) console.error(`left behind: ${line}`);
+    servers.defer(async () => {
+      for (const line of await server.stop()) console.error(`left behind: ${line}`);
+    });
+    contestants.push({
+      runtime,
+      server,
+      samples: Object.fromEntries(KINDS.map((kind) => [kind, new Samples()])) as Record<Kind, Samples>,
+    });
+  }
+  // The first round fills the page cache for all, and is not counted.
+  for (let round = 0; round <= options.rounds; round++) {
+    for (const { runtime, server, samples } of contestants) {
+      options.signal.throwIfAborted();
+      const ours = await creationTimes(server.options);
+      // The removal goes on after the answer to it; what is measured next is to have the machine to itself.
+      await untilIdle(server.data);
+      const times: Times = {
+        ...ours,
+        bareFirstByte: await bareFirstByte(runtime, base.image.rootfs),
+        bareFirstAnswer: await bareFirstAnswer(runtime, base.image.rootfs),
+      };
+      if (round > 0) for (const kind of KINDS) samples[kind].add(times[kind]);
     }
-    console.log(runtime);
-    for (const kind of KINDS) console.log(`  ${titles[kind].padEnd(46)}${samples[kind]}`);
+  }
+  console.log(`create: ${options.rounds} rounds in turns, milliseconds\n`);
+  for (const { runtime, samples } of contestants) {
+    console.log(runtime.padEnd(TITLE_WIDTH + 2) + SAMPLES_HEADING);
+    for (const kind of KINDS) console.log(`  ${titles[kind].padEnd(TITLE_WIDTH)}${samples[kind]}`);
     const ratio = (ours: Kind, peer: Kind): string => (samples[ours].median / samples[peer].median).toFixed(2);
     console.log(
-      `  ratio to the bare run: first output ${ratio('firstByte', 'bareFirstByte')}, first answer ${ratio('firstAnswer', 'bareFirstAnswer')}\n`,
+      `  medians, Sandport's to the bare run's: first output ${ratio('firstByte', 'bareFirstByte')}, first answer ${ratio('firstAnswer', 'bareFirstAnswer')}\n`,
     );
   }
 }

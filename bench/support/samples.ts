@@ -12,12 +12,15 @@ export class Samples {
     return this.quantile(0.5);
   }
 
+  /** The smallest sample that at least `fraction` of all do not exceed: with few samples a high one is the maximum. */
   quantile(fraction: number): number {
     const sorted = this.#values.toSorted((a, b) => a - b);
-    return sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))] ?? Number.NaN;
+    return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)] ?? Number.NaN;
   }
 
   toString(): string {
-    return [this.quantile(0), this.median, this.quantile(0.99)].map((value) => value.toFixed(0).padStart(7)).join('');
+    return [0, 0.5, 0.99, 1].map((fraction) => this.quantile(fraction).toFixed(0).padStart(8)).join('');
   }
 }
+
+export const SAMPLES_HEADING = ['minimum', 'median', 'p99', 'maximum'].map((word) => word.padStart(8)).join('');
