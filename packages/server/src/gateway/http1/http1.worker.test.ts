@@ -57,6 +57,21 @@ async function eventually(condition: () => boolean, what: string): Promise<void>
 }
 
 describe('requests over HTTP/1.1', () => {
+  it('are answered with what the server said, though it hung up before it had read them', async () => {
+    const answer = 'HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge';
+    await using origin = await RawOrigin.start((socket) => {
+      // With bytes of the request unread, so that the gateway's next write meets a reset.
+      socket.once('readable', () => socket.end(answer, () => socket.destroy()));
+    });
+    const host = await hostOf(origin);
+    const body = 'x'.repeat(4 * MIB);
+    for (let i = 0; i < 40; i++) {
+      using client = new RawClient(control.port);
+      client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+      await client.expect(/^HTTP\/1\.1 413 Too Large\r\n[\s\S]*large$/);
+    }
+  });
+
   it('reuse the connection on both sides', async () => {
     await using origin = await HttpOrigin.start((_request, response) => response.end('x'));
     const host = await hostOf(origin);

@@ -1,6 +1,6 @@
 // One connection to a server in a sandbox (or to a service's socket), serving one request at a time.
 
-import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import type { NetConnectOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { BodyReader } from '../http1/body.ts';
 import type { ChunkData } from '../http1/chunked.ts';
@@ -10,6 +10,7 @@ import { limits } from '../limits.ts';
 import type { Expiring, Sweep } from '../sweep.ts';
 import { TunnelAnswer, type TunnelTarget, tunnelRequest } from './loopback-tunnel.ts';
 import type { ResponseSink, UpstreamFailure } from './response-sink.ts';
+import { UpstreamSocket } from './upstream-socket.ts';
 
 /** What owns a connection: takes it back when it is idle, and forgets it when it is gone. */
 export interface ConnectionOwner {
@@ -48,6 +49,8 @@ export class UpstreamConnection implements Expiring, ChunkData {
   #heldBytes = 0;
   #endHeld = false;
   #connected = false;
+  /** The server takes no more bytes, and may have answered before. */
+  #deaf = false;
   #state: number = State.head;
   #sink: ResponseSink | undefined;
   #isHead = false;
@@ -68,7 +71,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   }
 
   #dial(address: Address): Socket {
-    const options: NetConnectOpts = {
+    const options: NetConnectOpts & SocketConstructorOpts = {
       ...address,
       allowHalfOpen: true,
       noDelay: true,
@@ -82,7 +85,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
         },
       },
     };
-    const socket = connect(options);
+    const socket = new UpstreamSocket(options, () => this.#onWriteError());
     socket.on('connect', () => {
       if (this.#tunnelAnswer === undefined) this.#onConnected();
       else socket.write(tunnelRequest(this.#tunnel!));
@@ -112,6 +115,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
 
   /** @returns false when the other side is slow, and `onUpstreamDrain` will tell when to go on */
   write(data: string | Buffer): boolean {
+    if (this.#deaf) return true;
     if (this.#held === undefined)
       return typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data);
     this.#held.push(data);
@@ -285,7 +289,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   /** Parts from the request that is answered: back to the pool, or gone if anything is left over on either side. */
   #leave(surplus: boolean): void {
     this.#sink = undefined;
-    if (surplus || !this.#persistent || !this.#requestSent || this.socket.writableLength > 0) {
+    if (surplus || this.#deaf || !this.#persistent || !this.#requestSent || this.socket.writableLength > 0) {
       this.#close();
     } else {
       this.#state = State.head;
@@ -315,6 +319,14 @@ export class UpstreamConnection implements Expiring, ChunkData {
       this.#tunnelAnswer = new TunnelAnswer();
       this.socket = this.#dial({ host: this.#tunnel.host, port: AGENT_PORT });
     } else this.#fail(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'refused' : 'unreachable');
+  }
+
+  /** @returns whether to go on reading: an answer may have come before the server hung up */
+  #onWriteError(): boolean {
+    if (this.#sink === undefined || !this.#connected) return false;
+    this.#deaf = true;
+    this.deadline = this.owner.sweep.now + limits.lingerTime;
+    return true;
   }
 
   #fail(failure: UpstreamFailure): void {
