@@ -330,6 +330,7 @@ export class Sandboxes {
     try {
       const ended = await this.#options.host.findEnded(this.list().map(({ id }) => id));
       for (const id of ended) await this.#end(id, 'its processes ended');
+      this.#options.host.calmIdle();
     } catch (error) {
       this.#options.log.event('liveness check failed', { error });
     }
