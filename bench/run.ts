@@ -1,10 +1,13 @@
-// npm run bench -- NAME [--rounds N]: one benchmark, side by side with its peers in the same run.
+// npm run bench -- NAME [--rounds N] [--only PART,PART]: one benchmark, side by side with its peers in the same run.
 import { parseArgs } from 'node:util';
 import { benchmarkCreate } from './create/create.ts';
+import { benchmarkGateway } from './gateway/gateway.ts';
 import { machineFacts } from './support/machine-facts.ts';
 
 interface BenchmarkOptions {
   readonly rounds: number;
+  /** Parts of the benchmark; none: all. */
+  readonly only: readonly string[];
   /** Aborted by Ctrl-C: the benchmark then stops between two rounds and removes what it made. */
   readonly signal: AbortSignal;
 }
@@ -19,10 +22,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     about: 'from Sandbox.create() to a first output and a first public answer, beside bare runsc and runc',
     run: benchmarkCreate,
   },
+  gateway: {
+    about: 'the gateway beside nginx, HAProxy, Caddy and the reverse proxy of Go, each on one processor',
+    run: benchmarkGateway,
+  },
 };
 const DEFAULT_ROUNDS = '10';
 
-const { name, rounds } = readArguments();
+const { name, rounds, only } = readArguments();
 if (process.getuid?.() !== 0) fail('The benchmarks start sandboxes and need root: run "sudo npm run bench".');
 const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
 if (benchmark === undefined) fail(`${name === '' ? 'no benchmark is named' : `no benchmark "${name}"`}\n${usage()}`);
@@ -32,16 +39,20 @@ const interruption = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interruption.abort());
 console.log(`${machineFacts()}\n`);
 try {
-  await benchmark.run({ rounds: Number(rounds), signal: interruption.signal });
+  await benchmark.run({ rounds: Number(rounds), only, signal: interruption.signal });
 } catch (error) {
   if (!interruption.signal.aborted) throw error;
   fail('interrupted');
 }
 
-function readArguments(): { name: string; rounds: string } {
+function readArguments(): { name: string; rounds: string; only: string[] } {
   try {
-    const { positionals, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: 'string' } } });
-    return { name: positionals[0] ?? '', rounds: values.rounds ?? DEFAULT_ROUNDS };
+    const { positionals, values } = parseArgs({
+      allowPositionals: true,
+      options: { rounds: { type: 'string' }, only: { type: 'string' } },
+    });
+    const only = values.only?.split(',') ?? [];
+    return { name: positionals[0] ?? '', rounds: values.rounds ?? DEFAULT_ROUNDS, only };
   } catch (error) {
     return fail(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
   }
@@ -49,7 +60,7 @@ function readArguments(): { name: string; rounds: string } {
 
 function usage(): string {
   const names = Object.entries(benchmarks).map(([name, { about }]) => `  ${name}  ${about}`);
-  return ['npm run bench -- NAME [--rounds N], with one of these names:', ...names].join('\n');
+  return ['npm run bench -- NAME [--rounds N] [--only PART,PART], with one of these names:', ...names].join('\n');
 }
 
 function fail(message: string): never {

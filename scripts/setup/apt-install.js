@@ -111,7 +111,8 @@ async function installFromBackports(name, { family, codename, name: osName }, pr
 /** @param {readonly string[]} args */
 function apt(args) {
   return run('apt-get', ['--quiet', ...args], {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    // Offline, so that no package starts a service of its own: Sandport uses the programs only.
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', SYSTEMD_OFFLINE: '1' },
     remedy: AGAIN,
   });
 }

@@ -37,7 +37,15 @@ const needs = [
 /** @type {Readonly<Record<string, readonly Need[]>>} */
 const extraNeeds = {
   tests: [],
-  bench: [],
+  bench: [
+    program('nginx', 'nginx'),
+    program('haproxy', 'haproxy'),
+    program('caddy', 'caddy'),
+    program('go', 'golang-go'),
+    program('wrk', 'wrk'),
+    program('h2load', 'nghttp2-client'),
+    program('taskset', 'util-linux'),
+  ],
 };
 
 /** What the set-up may be for. */

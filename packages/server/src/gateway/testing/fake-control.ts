@@ -41,10 +41,19 @@ export class FakeControl implements AsyncDisposable {
     this.port = port;
   }
 
-  /** Starts a worker that serves `routes`, and waits until it listens. */
-  static async start(routes: Route[], services: ServiceRoute[] = [], orphanMs?: number): Promise<FakeControl> {
+  /**
+   * Starts a worker that serves `routes`, and waits until it listens.
+   *
+   * @param port which other workers may listen on too; a free one when left out
+   */
+  static async start(
+    routes: Route[],
+    services: ServiceRoute[] = [],
+    orphanMs?: number,
+    port?: number,
+  ): Promise<FakeControl> {
     const directory = await mkdtemp(join(tmpdir(), 'sandport-gateway-'));
-    const control = new FakeControl(directory, await freePort());
+    const control = new FakeControl(directory, port ?? (await freePort()));
     control.routes = routes;
     control.services = services.map((service) => ({ ...service, socketPath: join(directory, service.socketPath) }));
     await control.listen();

@@ -1,0 +1,3 @@
+module sandport.dev/bench
+
+go 1.19

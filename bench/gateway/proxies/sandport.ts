@@ -1,0 +1,34 @@
+// Sandport's gateway: the worker process that serves public URLs, fed with routes over its own control link.
+import { execFileSync } from 'node:child_process';
+import type { Route } from '@sandport/protocol/routes';
+import { FakeControl } from '@sandport/server/gateway/testing/fake-control';
+import type { Contestant, Site, StartContestant } from '../contestant.ts';
+import { SANDBOX_ID } from '../origin.ts';
+
+export const routeTo = (site: Site, sandboxId: string): Route => ({
+  sandboxId,
+  generation: 'bench',
+  address: site.files.host,
+  access: { kind: 'public' },
+});
+
+export const startSandport: StartContestant = async (site, cores, stack) =>
+  (await startGateway(cores, [routeTo(site, SANDBOX_ID)], stack)).contestant;
+
+/** One worker for each core, all on one port. */
+export async function startGateway(
+  cores: readonly number[],
+  routes: Route[],
+  stack: AsyncDisposableStack,
+): Promise<{ contestant: Contestant; control: FakeControl }> {
+  const workers: FakeControl[] = [];
+  for (const core of cores) {
+    const worker = stack.use(await FakeControl.start(routes, [], undefined, workers[0]?.port));
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(worker.worker.pid)]);
+    workers.push(worker);
+  }
+  const control = workers[0]!;
+  const address = { host: '127.0.0.1', port: control.port };
+  const pids = workers.map(({ worker }) => worker.pid!);
+  return { contestant: { name: 'Sandport', http: address, https: address, pids }, control };
+}
