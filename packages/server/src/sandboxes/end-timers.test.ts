@@ -11,7 +11,7 @@ let timers: EndTimers;
 beforeEach((context) => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'], now: START });
   ended = [];
-  timers = new EndTimers({ now: Date.now, onEnd: (id) => void ended.push(id) });
+  timers = new EndTimers({ now: Date.now, monotonicNow: Date.now, onEnd: (id) => void ended.push(id) });
   assert('after' in context);
   context.after(() => {
     timers.close();
@@ -64,24 +64,53 @@ test('a far end time is waited for by one timer, not by many that fire at once',
     looks++;
     return START;
   };
-  const far = new EndTimers({ now, onEnd: (id) => void ended.push(id) });
+  const far = new EndTimers({ now: () => START, monotonicNow: now, onEnd: (id) => void ended.push(id) });
   far.set('far', START + 60 * DAY_MS);
   // Timers that were set before this one, for 1 ms, have fired when it does.
   await delay(20);
   far.close();
-  assert.equal(looks, 1);
+  assert.equal(looks, 2);
 });
 
 test('a timer that fires before the clock says so waits for the rest', () => {
-  let now = START;
-  const slow = new EndTimers({ now: () => now, onEnd: (id) => void ended.push(id) });
+  let now = 0;
+  const slow = new EndTimers({ now: () => START, monotonicNow: () => now, onEnd: (id) => void ended.push(id) });
   slow.set('a', START + 1000);
-  now = START + 900;
+  now = 900;
   mock.timers.tick(1000);
   assert.deepEqual(ended, []);
-  now = START + 1000;
+  now = 1000;
   mock.timers.tick(100);
   assert.deepEqual(ended, ['a']);
+});
+
+test('a jump of the wall clock neither ends a sandbox early nor keeps it', () => {
+  for (const jump of [-DAY_MS, DAY_MS]) {
+    let wall = START;
+    let now = 0;
+    ended = [];
+    const jumping = new EndTimers({ now: () => wall, monotonicNow: () => now, onEnd: (id) => void ended.push(id) });
+    jumping.set('a', START + 1000);
+    wall += jump;
+    now = 999;
+    mock.timers.tick(999);
+    assert.deepEqual(ended, []);
+    now = 1000;
+    mock.timers.tick(1);
+    assert.deepEqual(ended, ['a']);
+  }
+});
+
+test('a thousand sandboxes end in the order of their end times, each at its own', () => {
+  for (let i = 0; i < 1000; i++) {
+    const offset = 1 + ((i * 7919) % 1000);
+    timers.set(`s${offset}`, START + offset);
+  }
+  for (let passed = 1; passed <= 1000; passed++) {
+    mock.timers.tick(1);
+    assert.equal(ended.length, passed);
+    assert.equal(ended.at(-1), `s${passed}`);
+  }
 });
 
 test('a cleared sandbox does not end, and clearing one that is not there is nothing', () => {
