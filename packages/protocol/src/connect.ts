@@ -2,6 +2,8 @@
 
 export const STREAM_CONTENT_TYPE = 'application/connect+json';
 export const UNARY_CONTENT_TYPE = 'application/json';
+export const PROTO_STREAM_CONTENT_TYPE = 'application/connect+proto';
+export const PROTO_UNARY_CONTENT_TYPE = 'application/proto';
 export const CONNECT_HEADER_LENGTH = 5;
 export const FLAG_COMPRESSED = 1;
 export const FLAG_END_STREAM = 2;

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { CONNECT_HEADER_LENGTH, FLAG_COMPRESSED, type Frame, FrameReader } from '@sandport/protocol/connect';
 import type { Codec } from './codec.ts';
+import type { Compression } from './compression.ts';
 import { ConnectError } from './connect-error.ts';
 import { BODY_TIMEOUT_MS, MAX_MESSAGE_BYTES } from './limits.ts';
 
@@ -10,6 +11,7 @@ export function readBody(request: IncomingMessage, limit = MAX_MESSAGE_BYTES): P
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const tooLarge = () => new ConnectError('resource_exhausted', `the message is longer than ${limit} bytes`);
   if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
+  if (request.destroyed) return Promise.reject(new ConnectError('canceled', 'the request broke off'));
   const chunks: Buffer[] = [];
   let length = 0;
   const timer = setTimeout(() => {
@@ -30,21 +32,29 @@ export function readBody(request: IncomingMessage, limit = MAX_MESSAGE_BYTES): P
 }
 
 /** The one message of a server-streaming request. */
-export async function readSingleMessage(request: IncomingMessage, codec: Codec): Promise<unknown> {
+export async function readSingleMessage(
+  request: IncomingMessage,
+  codec: Codec,
+  compression: Compression | undefined,
+): Promise<unknown> {
   const reader = new FrameReader(MAX_MESSAGE_BYTES);
   const frames = cut(reader, await readBody(request, MAX_MESSAGE_BYTES + CONNECT_HEADER_LENGTH));
   const [frame] = frames;
   if (frame === undefined || frames.length > 1 || reader.pending > 0) {
     throw new ConnectError('invalid_argument', `expected one message in the request, got ${frames.length}`);
   }
-  return decodeFrame(frame, codec);
+  return decodeFrame(frame, codec, compression);
 }
 
 /** The messages of a client-streaming request. The next bytes are read only when the last message was taken. */
-export async function* readMessages(request: IncomingMessage, codec: Codec): AsyncGenerator<unknown> {
+export async function* readMessages(
+  request: IncomingMessage,
+  codec: Codec,
+  compression: Compression | undefined,
+): AsyncGenerator<unknown> {
   const reader = new FrameReader(MAX_MESSAGE_BYTES);
   for await (const chunk of request) {
-    for (const frame of cut(reader, chunk as Buffer)) yield decodeFrame(frame, codec);
+    for (const frame of cut(reader, chunk as Buffer)) yield decodeFrame(frame, codec, compression);
   }
   if (reader.pending > 0) throw new ConnectError('invalid_argument', 'the request ends inside a message');
 }
@@ -57,10 +67,10 @@ function cut(reader: FrameReader, bytes: Buffer): Frame[] {
   }
 }
 
-function decodeFrame(frame: Frame, codec: Codec): unknown {
-  if ((frame.flags & FLAG_COMPRESSED) !== 0) {
-    throw new ConnectError('invalid_argument', 'compressed frame without a negotiated compression');
-  }
-  if (frame.flags !== 0) throw new ConnectError('invalid_argument', `frame with unexpected flags ${frame.flags}`);
-  return codec.decode(frame.payload);
+function decodeFrame({ flags, payload }: Frame, codec: Codec, compression: Compression | undefined): unknown {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (flags === 0) return codec.decode(bytes);
+  if (flags !== FLAG_COMPRESSED) throw new ConnectError('invalid_argument', `frame with unexpected flags ${flags}`);
+  if (compression !== undefined) return codec.decode(compression.decompress(bytes));
+  throw new ConnectError('invalid_argument', 'compressed frame without a negotiated compression');
 }

@@ -15,6 +15,10 @@ export interface Call {
 
 /** @throws ConnectError when a header that shapes the call is malformed */
 export function readCall(request: IncomingMessage, response: ServerResponse): Call {
+  const version = request.headers['connect-protocol-version'];
+  if (version !== undefined && version !== '1') {
+    throw new ConnectError('invalid_argument', `Connect-Protocol-Version '${version}' is not 1`);
+  }
   return {
     timeoutMs: readTimeout(request.headers['connect-timeout-ms']),
     keepaliveMs: readKeepalive(request.headers['keepalive-ping-interval']),

@@ -1,12 +1,19 @@
 // How messages become bytes. Inside the agent a bytes field is a Uint8Array; each codec gives it its own form.
-import { STREAM_CONTENT_TYPE, UNARY_CONTENT_TYPE } from '@sandport/protocol/connect';
+import {
+  PROTO_STREAM_CONTENT_TYPE,
+  PROTO_UNARY_CONTENT_TYPE,
+  STREAM_CONTENT_TYPE,
+  UNARY_CONTENT_TYPE,
+} from '@sandport/protocol/connect';
 import { ConnectError } from './connect-error.ts';
+import { checkJsonBounds } from './json-bounds.ts';
+import type { MethodName } from './method.ts';
 
 export interface Codec {
   readonly unaryType: string;
   readonly streamType: string;
-  /** @throws ConnectError `invalid_argument` on bytes that are no message */
-  decode(bytes: Uint8Array): unknown;
+  /** @throws ConnectError `invalid_argument` on bytes that are no message, `resource_exhausted` on one of too many parts */
+  decode(bytes: Buffer): unknown;
   encode(message: unknown): Buffer;
 }
 
@@ -19,6 +26,7 @@ export const jsonCodec: Codec = {
   decode(bytes) {
     // An empty body is an empty message (the clients' generated code allows it).
     if (bytes.length === 0) return {};
+    checkJsonBounds(bytes);
     try {
       return JSON.parse(utf8.decode(bytes));
     } catch (cause) {
@@ -36,16 +44,25 @@ function bytesAsBase64(this: unknown, key: string, value: unknown): unknown {
   return Buffer.isBuffer(original) ? original.toString('base64') : value;
 }
 
-const codecs: readonly Codec[] = [jsonCodec];
-
 /** The codec of a request's Content-Type for this kind of method; undefined means 415. */
-export function codecFor(contentType: string | undefined, stream: boolean): Codec | undefined {
+export async function codecFor(
+  contentType: string | undefined,
+  stream: boolean,
+  name: MethodName,
+): Promise<Codec | undefined> {
   const semicolon = contentType?.indexOf(';') ?? -1;
   const type = (semicolon === -1 ? contentType : contentType?.slice(0, semicolon))?.trim().toLowerCase();
-  return codecs.find((codec) => (stream ? codec.streamType : codec.unaryType) === type);
+  const [json, protobuf] = contentTypes(stream);
+  if (type === json) return jsonCodec;
+  if (type !== protobuf) return undefined;
+  return (await import('./protobuf/protobuf-codec.ts')).protobufCodec(name);
 }
 
 /** What a 415 answer names in `Accept-Post`. */
 export function acceptedTypes(stream: boolean): string {
-  return codecs.map((codec) => (stream ? codec.streamType : codec.unaryType)).join(', ');
+  return contentTypes(stream).join(', ');
+}
+
+function contentTypes(stream: boolean): [json: string, protobuf: string] {
+  return stream ? [STREAM_CONTENT_TYPE, PROTO_STREAM_CONTENT_TYPE] : [UNARY_CONTENT_TYPE, PROTO_UNARY_CONTENT_TYPE];
 }

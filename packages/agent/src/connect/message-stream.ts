@@ -1,17 +1,26 @@
 // The answering side of a stream: frames out, one end-of-stream frame last, keepalives in silence.
 import type { ServerResponse } from 'node:http';
-import { CONNECT_HEADER_LENGTH, type EndOfStream, FLAG_END_STREAM, writeFrameHeader } from '@sandport/protocol/connect';
+import {
+  CONNECT_HEADER_LENGTH,
+  type EndOfStream,
+  FLAG_COMPRESSED,
+  FLAG_END_STREAM,
+  writeFrameHeader,
+} from '@sandport/protocol/connect';
 import type { Codec } from './codec.ts';
+import { type Compression, MIN_COMPRESSED_BYTES } from './compression.ts';
 import type { ConnectError } from './connect-error.ts';
 
 export class MessageStream {
   readonly #response: ServerResponse;
   readonly #codec: Codec;
+  readonly #compression: Compression | undefined;
   #keepalive: NodeJS.Timeout | undefined;
 
-  constructor(response: ServerResponse, codec: Codec) {
+  constructor(response: ServerResponse, codec: Codec, compression?: Compression) {
     this.#response = response;
     this.#codec = codec;
+    this.#compression = compression;
     response.once('close', () => clearTimeout(this.#keepalive));
   }
 
@@ -23,7 +32,11 @@ export class MessageStream {
   /** Sends one message at once. After the end or a broken connection it does nothing. */
   send(message: unknown): void {
     if (this.#response.writableEnded || this.#response.destroyed) return;
-    this.#response.write(frame(0, this.#codec.encode(message)));
+    const payload = this.#codec.encode(message);
+    const compression = payload.length < MIN_COMPRESSED_BYTES ? undefined : this.#compression;
+    this.#response.write(
+      compression === undefined ? frame(0, payload) : frame(FLAG_COMPRESSED, compression.compress(payload)),
+    );
     this.#keepalive?.refresh();
   }
 

@@ -26,3 +26,9 @@ export interface Service {
   readonly name: string;
   readonly methods: ReadonlyMap<string, Method>;
 }
+
+/** A method by its names: `Start` of `process.Process`. */
+export interface MethodName {
+  readonly service: string;
+  readonly method: string;
+}

@@ -18,8 +18,9 @@ export class ConnectRouter {
 
   serve(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const slash = path.indexOf('/', 1);
-    const method = this.#services.get(path.slice(1, slash))?.methods.get(path.slice(slash + 1));
-    if (method !== undefined) return serveMethod(method, request, response);
+    const name = { service: path.slice(1, slash), method: path.slice(slash + 1) };
+    const method = this.#services.get(name.service)?.methods.get(name.method);
+    if (method !== undefined) return serveMethod(method, name, request, response);
     // Clients read 404 as `unimplemented`; the body says it to those that read bodies.
     answerUnaryError(response, new ConnectError('unimplemented', `${path} is not a method of this agent`), 404);
     return Promise.resolve();

@@ -36,12 +36,16 @@ test('a method that does not exist is unimplemented', async () => {
 });
 
 test("a content type that is not the method's is answered 415 with what is accepted", async () => {
+  const unary = 'application/json, application/proto';
+  const stream = 'application/connect+json, application/connect+proto';
   for (const [method, type, accepted] of [
-    ['List', STREAM_CONTENT_TYPE, UNARY_CONTENT_TYPE],
-    ['List', 'application/proto', UNARY_CONTENT_TYPE],
-    ['List', 'text/plain', UNARY_CONTENT_TYPE],
-    ['Start', UNARY_CONTENT_TYPE, STREAM_CONTENT_TYPE],
-    ['Start', 'application/connect+proto', STREAM_CONTENT_TYPE],
+    ['List', STREAM_CONTENT_TYPE, unary],
+    ['List', 'application/connect+proto', unary],
+    ['List', 'application/grpc+proto', unary],
+    ['List', 'text/plain', unary],
+    ['Start', UNARY_CONTENT_TYPE, stream],
+    ['Start', 'application/proto', stream],
+    ['Start', 'application/grpc-web+proto', stream],
   ] as const) {
     const answer = await post(method, type, '{}');
     assert.deepEqual([answer.status, answer.headers.get('accept-post')], [415, accepted], `${method} ${type}`);
@@ -134,17 +138,38 @@ test('a stream request is one frame, no more, no less', async () => {
   assert.equal(await streamError('Start', Buffer.concat([frame, new Uint8Array(2)])), 'invalid_argument');
 });
 
-test('compression is refused by name', async () => {
-  const unary = await post('List', UNARY_CONTENT_TYPE, '{}', { 'content-encoding': 'gzip' });
+test('a compression that is not known is refused by name', async () => {
+  const unary = await post('List', UNARY_CONTENT_TYPE, '{}', { 'content-encoding': 'br' });
   assert.deepEqual(
     [unary.status, (await unary.json()).code, unary.headers.get('accept-encoding')],
-    [501, 'unimplemented', 'identity'],
+    [501, 'unimplemented', 'gzip'],
   );
   const frame = encodeFrame(0, { process: { cmd: 'true' } });
-  assert.equal(await streamError('Start', frame, { 'connect-content-encoding': 'gzip' }), 'unimplemented');
+  assert.equal(await streamError('Start', frame, { 'connect-content-encoding': 'br' }), 'unimplemented');
   frame[0] = 1;
   assert.equal(await streamError('Start', frame), 'invalid_argument');
   assert.equal((await post('List', UNARY_CONTENT_TYPE, '{}', { 'content-encoding': 'identity' })).status, 200);
+});
+
+test('another version of the protocol is refused', async () => {
+  const headers = { 'connect-protocol-version': '2' };
+  assert.equal((await post('List', UNARY_CONTENT_TYPE, '{}', headers)).status, 400);
+  assert.equal(await streamError('Start', encodeFrame(0, {}), headers), 'invalid_argument');
+  assert.equal((await post('List', UNARY_CONTENT_TYPE, '{}', { 'connect-protocol-version': '1' })).status, 200);
+});
+
+test('JSON that would take many times its size in memory is refused before it is parsed', async () => {
+  for (const [body, code] of [
+    [`{"a":${'['.repeat(8_000_000)}${']'.repeat(8_000_000)}}`, 'invalid_argument'],
+    ['['.repeat(16_000_000), 'invalid_argument'],
+    [`[${'{},'.repeat(5_000_000)}{}]`, 'resource_exhausted'],
+  ] as const) {
+    const answer = await post('List', UNARY_CONTENT_TYPE, body);
+    assert.equal((await answer.json()).code, code);
+  }
+  // Brackets inside text are text.
+  const text = JSON.stringify({ process: { pid: 1 }, input: { pty: `"\\"${'[{,'.repeat(200_000)}` } });
+  assert.match((await (await post('SendInput', UNARY_CONTENT_TYPE, text)).json()).code, /not_found|invalid_argument/);
 });
 
 test('a message that is announced too long is refused without being read', async () => {

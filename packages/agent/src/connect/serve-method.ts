@@ -4,21 +4,32 @@ import { connectCodes } from '@sandport/protocol/connect';
 import { readBody, readMessages, readSingleMessage } from './body.ts';
 import { readCall } from './call.ts';
 import { acceptedTypes, type Codec, codecFor } from './codec.ts';
+import { answerCompression, MIN_COMPRESSED_BYTES, requestCompression } from './compression.ts';
 import { ConnectError } from './connect-error.ts';
+import { isLegacyClient, LEGACY_HEADER, legacyCodec } from './legacy-answers.ts';
 import { MessageStream } from './message-stream.ts';
-import type { ClientStreamMethod, Method, ServerStreamMethod, UnaryMethod } from './method.ts';
+import type { ClientStreamMethod, Method, MethodName, ServerStreamMethod, UnaryMethod } from './method.ts';
 
 /** Runs `method` for the request. Never rejects: every failure is an answer. */
-export async function serveMethod(method: Method, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function serveMethod(
+  method: Method,
+  name: MethodName,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const isStream = method.kind !== 'unary';
   if (request.method !== 'POST') {
     response.writeHead(405, { allow: 'POST' }).end();
     return;
   }
-  const codec = codecFor(request.headers['content-type'], isStream);
+  let codec = await codecFor(request.headers['content-type'], isStream, name);
   if (codec === undefined) {
     response.writeHead(415, { 'accept-post': acceptedTypes(isStream) }).end();
     return;
+  }
+  if (isLegacyClient(request.headers['user-agent'])) {
+    response.setHeader(LEGACY_HEADER, 'true');
+    codec = legacyCodec(codec, name);
   }
   if (method.kind === 'unary') await serveUnary(method, codec, request, response);
   else await serveStream(method, codec, request, response);
@@ -42,11 +53,20 @@ async function serveUnary(
   response: ServerResponse,
 ): Promise<void> {
   try {
-    refuseCompression(request.headers['content-encoding'], response, 'accept-encoding');
+    const compression = await requestCompression(request.headers['content-encoding'], response, 'accept-encoding');
     const call = readCall(request, response);
-    const message = codec.decode(await readBody(request));
-    const answer = codec.encode(await method.handle(message, call));
+    const body = await readBody(request);
+    // An empty body is an empty message, in whatever encoding.
+    const message = codec.decode(body.length === 0 ? body : (compression?.decompress(body) ?? body));
+    let answer = codec.encode(await method.handle(message, call));
     if (response.destroyed) return;
+    if (answer.length >= MIN_COMPRESSED_BYTES) {
+      const accepted = await answerCompression(request.headers['accept-encoding']);
+      if (accepted !== undefined) {
+        response.setHeader('content-encoding', accepted.name);
+        answer = accepted.compress(answer);
+      }
+    }
     response.writeHead(200, { 'content-type': codec.unaryType, 'content-length': answer.length });
     response.end(answer);
   } catch (error) {
@@ -61,32 +81,28 @@ async function serveStream(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const stream = new MessageStream(response, codec);
+  const accepted = await answerCompression(request.headers['connect-accept-encoding']);
+  const stream = new MessageStream(response, codec, accepted);
   try {
     response.statusCode = 200;
     response.setHeader('content-type', codec.streamType);
-    refuseCompression(request.headers['connect-content-encoding'], response, 'connect-accept-encoding');
+    if (accepted !== undefined) response.setHeader('connect-content-encoding', accepted.name);
+    const compression = await requestCompression(
+      request.headers['connect-content-encoding'],
+      response,
+      'connect-accept-encoding',
+    );
     const call = readCall(request, response);
     if (method.kind === 'server-stream') {
-      await method.handle(await readSingleMessage(request, codec), call, stream);
+      await method.handle(await readSingleMessage(request, codec, compression), call, stream);
     } else {
-      stream.send(await method.handle(readMessages(request, codec), call));
+      stream.send(await method.handle(readMessages(request, codec, compression), call));
       stream.end();
     }
   } catch (error) {
     giveUpOnBody(request, response);
     stream.end(ConnectError.from(error));
   }
-}
-
-function refuseCompression(
-  encoding: string | string[] | undefined,
-  response: ServerResponse,
-  acceptHeader: string,
-): void {
-  if (encoding === undefined || encoding === 'identity' || encoding === '') return;
-  response.setHeader(acceptHeader, 'identity');
-  throw new ConnectError('unimplemented', `compression '${encoding}' is not supported; send identity`);
 }
 
 /** What is left of a refused body is not read: the connection ends with the answer instead. */

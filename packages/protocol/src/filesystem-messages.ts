@@ -1,0 +1,66 @@
+// proto/filesystem.proto as a table.
+import { type MessageTable, TIMESTAMP } from './message-table.ts';
+
+export const filesystemMessages: MessageTable = {
+  messages: {
+    EntryInfo: {
+      name: [1, 'string'],
+      type: [2, 'FileType'],
+      path: [3, 'string'],
+      size: [4, 'int64'],
+      mode: [5, 'uint32'],
+      permissions: [6, 'string'],
+      owner: [7, 'string'],
+      group: [8, 'string'],
+      modifiedTime: [9, TIMESTAMP],
+      symlinkTarget: [10, 'string'],
+      metadata: [11, 'string', 'map'],
+    },
+    StatRequest: { path: [1, 'string'] },
+    StatResponse: { entry: [1, 'EntryInfo'] },
+    MakeDirRequest: { path: [1, 'string'] },
+    MakeDirResponse: { entry: [1, 'EntryInfo'] },
+    MoveRequest: { source: [1, 'string'], destination: [2, 'string'] },
+    MoveResponse: { entry: [1, 'EntryInfo'] },
+    ListDirRequest: { path: [1, 'string'], depth: [2, 'uint32'] },
+    ListDirResponse: { entries: [1, 'EntryInfo', 'repeated'] },
+    RemoveRequest: { path: [1, 'string'] },
+    RemoveResponse: {},
+    FilesystemEvent: { name: [1, 'string'], type: [2, 'EventType'], entry: [3, 'EntryInfo'] },
+    WatchDirRequest: {
+      path: [1, 'string'],
+      recursive: [2, 'bool'],
+      includeEntry: [3, 'bool'],
+      allowNetworkMounts: [4, 'bool'],
+    },
+    WatchDirResponse: {
+      start: [1, 'WatchDirResponse.StartEvent', 'oneof'],
+      filesystem: [2, 'FilesystemEvent', 'oneof'],
+      keepalive: [3, 'WatchDirResponse.KeepAlive', 'oneof'],
+    },
+    'WatchDirResponse.StartEvent': {},
+    'WatchDirResponse.KeepAlive': {},
+    CreateWatcherRequest: {
+      path: [1, 'string'],
+      recursive: [2, 'bool'],
+      includeEntry: [3, 'bool'],
+      allowNetworkMounts: [4, 'bool'],
+    },
+    CreateWatcherResponse: { watcherId: [1, 'string'] },
+    GetWatcherEventsRequest: { watcherId: [1, 'string'] },
+    GetWatcherEventsResponse: { events: [1, 'FilesystemEvent', 'repeated'] },
+    RemoveWatcherRequest: { watcherId: [1, 'string'] },
+    RemoveWatcherResponse: {},
+  },
+  enums: {
+    FileType: { FILE_TYPE_UNSPECIFIED: 0, FILE_TYPE_FILE: 1, FILE_TYPE_DIRECTORY: 2, FILE_TYPE_SYMLINK: 3 },
+    EventType: {
+      EVENT_TYPE_UNSPECIFIED: 0,
+      EVENT_TYPE_CREATE: 1,
+      EVENT_TYPE_WRITE: 2,
+      EVENT_TYPE_REMOVE: 3,
+      EVENT_TYPE_RENAME: 4,
+      EVENT_TYPE_CHMOD: 5,
+    },
+  },
+};
