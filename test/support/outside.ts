@@ -1,9 +1,11 @@
-// The internet of a test: a network namespace with a web server, at a documentation address (RFC 5737).
+// The internet of a test: a network namespace with servers, at documentation addresses (RFC 5737).
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { waitFor } from './wait-for.ts';
 
 const PREFIX = '203.0.113';
+const PROGRAM = fileURLToPath(new URL('outside-server.ts', import.meta.url));
 
 export class Outside implements AsyncDisposable {
   /** Of the machine, as a sandbox would see it. */
@@ -11,10 +13,12 @@ export class Outside implements AsyncDisposable {
   /** Two hosts outside; each answers with its own address on port 80. */
   readonly hosts = [`${PREFIX}.10`, `${PREFIX}.20`] as const;
   readonly #name: string;
+  readonly #device: string;
   readonly #server: ChildProcess;
 
-  private constructor(name: string, server: ChildProcess) {
+  private constructor(name: string, device: string, server: ChildProcess) {
     this.#name = name;
+    this.#device = device;
     this.#server = server;
   }
 
@@ -28,9 +32,8 @@ export class Outside implements AsyncDisposable {
     ip('-n', name, 'link', 'set', 'lo', 'up');
     for (const host of ['10', '20']) ip('-n', name, 'address', 'add', `${PREFIX}.${host}/24`, 'dev', 'eth0');
     ip('-n', name, 'link', 'set', 'eth0', 'up');
-    const program = `require('node:http').createServer((request, response) => response.end('outside ' + request.socket.localAddress)).listen(80, '0.0.0.0')`;
-    const server = spawn('ip', ['netns', 'exec', name, process.execPath, '-e', program], { stdio: 'ignore' });
-    const outside = new Outside(name, server);
+    const server = spawn('ip', ['netns', 'exec', name, process.execPath, PROGRAM], { stdio: 'ignore' });
+    const outside = new Outside(name, device, server);
     try {
       await waitFor('the server outside answers', async () => (await fetch(`http://${PREFIX}.10/`)).ok);
     } catch (error) {
@@ -43,6 +46,8 @@ export class Outside implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.kill('SIGKILL');
     if (this.#server.exitCode === null && this.#server.signalCode === null) await once(this.#server, 'exit');
+    // First, as sockets that are being closed keep a namespace, and what is in it, for a while.
+    ip('link', 'delete', this.#device);
     ip('netns', 'delete', this.#name);
   }
 }

@@ -6,10 +6,13 @@ const EnvVars = Type.Record(Type.String({ minLength: 1, maxLength: 256 }), Type.
   maxProperties: 512,
 });
 
+/** Addresses, ranges and names in each list of a sandbox. */
+export const MAX_EGRESS_ENTRIES = 10_000;
+
 export const EgressRules = Type.Object({
   allow_internet_access: Type.Optional(Type.Boolean()),
-  allowOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })),
-  denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })),
+  allowOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
+  denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
 });
 
 export const NetworkOptions = Type.Object({

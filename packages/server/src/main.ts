@@ -67,6 +67,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agentDirectory: installation.agentDirectory,
     limits: settings.limits,
     ready: READY_AHEAD,
+    permittedRanges: [],
     dnsPort,
     onBackgroundError: (event, error) => logger.error({ error }, event),
   });

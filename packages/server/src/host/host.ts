@@ -8,7 +8,8 @@ import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
-import { type EgressPolicy, Firewall } from './network/firewall.ts';
+import type { EgressPolicy } from './network/egress-policy.ts';
+import { Firewall } from './network/firewall.ts';
 import { createSlots, listSlots, relaxSlot, removeSlot, type Slot, type SlotNames, slotNames } from './network/slot.ts';
 import { ReadyPool } from './ready-pool.ts';
 import { IdleSlack } from './runtime/idle-slack.ts';
@@ -25,6 +26,8 @@ export interface HostOptions {
   readonly limits: ResourceLimits;
   /** Slots and disks kept ready. */
   readonly ready: number;
+  /** Private ranges that sandboxes may reach all the same. */
+  readonly permittedRanges: readonly string[];
   /** Port of Sandport's own resolver on this machine. */
   readonly dnsPort: number;
   readonly onBackgroundError: (event: string, error: unknown) => void;
@@ -65,7 +68,12 @@ export class Host {
     this.#runtime = runtime;
     this.#block = block;
     this.#names = slotNames(options.instance);
-    this.#firewall = new Firewall({ instance: options.instance, names: this.#names, blockCidr: block.cidr });
+    this.#firewall = new Firewall({
+      table: `sandport_${options.instance}`,
+      interfacePrefix: this.#names.interfacePrefix,
+      blockCidr: block.cidr,
+      permitted: options.permittedRanges,
+    });
     this.#disks = new DiskStore(join(options.dataDirectory, 'disks'));
     this.#slots = new ReadyPool<Slot>({
       size: options.ready,
@@ -119,10 +127,9 @@ export class Host {
     for (const name of await this.#disks.list()) if (!usedDisks.has(name)) await this.#disks.remove(name);
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!usedSlots.has(index)) this.#freeIndices.push(index);
     await this.#firewall.install(
-      kept.map(({ slot, address }) => ({ index: slot, address })),
+      kept.map(({ slot, address, egress }) => ({ index: slot, address, egress })),
       this.#options.dnsPort,
     );
-    for (const { address, egress } of kept) await this.#firewall.setEgress(address, egress);
     this.#slots.fill();
     this.#readyDisks.fill();
     return alive;

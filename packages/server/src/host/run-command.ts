@@ -1,7 +1,6 @@
 // Runs one program of the machine, without a shell, bounded in time and output.
 import { spawn } from 'node:child_process';
 
-/** Bytes kept of each output; the rest is read and dropped, so that the program never blocks on a full pipe. */
 const MAX_OUTPUT = 1024 * 1024;
 
 export interface CommandOptions {
@@ -11,6 +10,8 @@ export interface CommandOptions {
   readonly timeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Bytes kept of each output, default 1 MiB; the rest is read and dropped, so that the program never blocks on a full pipe. */
+  readonly maxOutput?: number;
   /** Where stdout and stderr go instead of being returned: for programs whose children outlive them and hold them open. */
   readonly outputFd?: number;
 }
@@ -35,7 +36,7 @@ export function runCommand(file: string, args: readonly string[], options: Comma
     ...(options.env && { env: options.env }),
     ...(options.cwd && { cwd: options.cwd }),
   });
-  const stdout = collect(child.stdout);
+  const stdout = collect(child.stdout, options.maxOutput);
   const stderr = collect(child.stderr);
   let timedOut = false;
   const timer = setTimeout(() => {
@@ -63,11 +64,11 @@ export function runCommand(file: string, args: readonly string[], options: Comma
   return promise;
 }
 
-function collect(stream: NodeJS.ReadableStream | null): () => string {
+function collect(stream: NodeJS.ReadableStream | null, most = MAX_OUTPUT): () => string {
   const chunks: Buffer[] = [];
   let length = 0;
   stream?.on('data', (chunk: Buffer) => {
-    if (length >= MAX_OUTPUT) return;
+    if (length >= most) return;
     chunks.push(chunk);
     length += chunk.length;
   });

@@ -1,7 +1,8 @@
 // Reads the network options of a creation or update: the one place where addresses from a client become rules.
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { SandportError } from '@sandport/protocol/errors';
-import type { EgressPolicy } from '../host/network/firewall.ts';
+import { disjointRanges } from '../egress/address-ranges.ts';
+import type { EgressPolicy } from '../host/network/egress-policy.ts';
 import type { NetworkSpec } from './sandbox-record.ts';
 
 const EVERYTHING = '0.0.0.0/0';
@@ -38,7 +39,7 @@ export function validateEgress(request: EgressRequest): void {
 /** The rules for the machine's packet filter. IPv6 entries need none: a sandbox has no IPv6 way out. */
 export function egressPolicy(network: NetworkSpec): EgressPolicy {
   const deny = network.allowInternetAccess === false ? [EVERYTHING] : network.denyOut;
-  return { allow: disjointRanges(network.allowOut), deny: disjointRanges(deny) };
+  return { allow: ranges(network.allowOut), deny: ranges(deny) };
 }
 
 /** Throws `validation_failed` unless `mask`, with `${PORT}` replaced, is a host name with or without a port. */
@@ -71,27 +72,9 @@ function parseRange(entry: string): Range | undefined {
   return unspecified && entry !== EVERYTHING ? undefined : { address, prefix };
 }
 
-/** Drops ranges that lie within others: the packet filter's sets hold no overlapping elements. */
-function disjointRanges(entries: readonly string[]): string[] {
-  const ranges = entries
-    .filter((entry) => isIPv4(entry.split('/')[0]!))
-    .map((entry) => parseRange(entry)!)
-    .sort((a, b) => a.prefix - b.prefix);
-  const covered = new BlockList();
-  const kept: string[] = [];
-  for (const { address, prefix } of ranges) {
-    if (covered.check(address)) continue;
-    covered.addSubnet(address, prefix);
-    kept.push(`${networkAddress(address, prefix)}/${prefix}`);
-  }
-  return kept;
-}
-
-function networkAddress(address: string, prefix: number): string {
-  const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  const size = 2 ** (32 - prefix);
-  const start = Math.floor(number / size) * size;
-  return [24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join('.');
+/** The packet filter's sets hold no overlapping ranges. */
+function ranges(entries: readonly string[]): string[] {
+  return disjointRanges(entries.filter((entry) => isIPv4(entry.split('/')[0]!)));
 }
 
 function invalidRule(message: string): SandportError {

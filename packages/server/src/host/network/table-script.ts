@@ -1,0 +1,187 @@
+// The nftables text of an instance's table. Every slot has chains of its own, found by the interface it sends through;
+// they are evaluated for each packet and not only for the first of a connection, so that a change of rules cuts what
+// it denies. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one.
+import { type EgressPolicy, NEVER_REACHED } from './egress-policy.ts';
+import { INSIDE_ADDRESS, NEIGHBOUR_ADDRESS } from './slot.ts';
+import type { SlotTraffic } from './slot-traffic.ts';
+
+export interface TableNames {
+  readonly table: string;
+  /** Of the machine's ends of the slots' veth pairs. */
+  readonly interfacePrefix: string;
+}
+
+export interface TableOptions extends TableNames {
+  readonly blockCidr: string;
+  readonly permitted: readonly string[];
+}
+
+/** Denials remembered of all sandboxes, and for how long. */
+const DENIALS = 'size 65535; timeout 5m';
+/**
+ * Mark of connections that were refused after they had begun. What comes in on one that is denied is let through until
+ * the sandbox has acknowledged it and was answered with a reset: without that its end would wait in vain.
+ */
+const CUT = '0x5350';
+
+export function tableScript(options: TableOptions, dnsPort: number): string {
+  const { table, interfacePrefix, blockCidr, permitted } = options;
+  const from = `iifname "${interfacePrefix}*"`;
+  const to = `oifname "${interfacePrefix}*"`;
+  return `
+table inet ${table}
+delete table inet ${table}
+table inet ${table} {
+  map slot_address { type ifname : ipv4_addr; }
+  map from_slot { type ifname : verdict; }
+  map to_slot { type ifname : verdict; }
+  map refused_slot { type ifname : verdict; }
+  set denials { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic,timeout; ${DENIALS}; counter; }
+  set never { type ipv4_addr; flags interval; elements = { ${NEVER_REACHED.join(', ')} }; }
+  set permitted { type ipv4_addr; flags interval; auto-merge; ${elements(permitted)} }
+  chain refuse {
+    ct state established ct mark set ${CUT}
+    meta l4proto tcp reject with tcp reset
+    drop
+  }
+  chain translate_in {
+    type filter hook prerouting priority raw; policy accept;
+    ${from} meta nfproto ipv6 drop
+    ${from} ip saddr != ${INSIDE_ADDRESS} drop
+    ${from} ip hdrlength > 5 drop
+    ${from} ip saddr set iifname map @slot_address
+  }
+  chain translate_out {
+    type filter hook postrouting priority 500; policy accept;
+    ${to} ip daddr ${blockCidr} ip daddr set ${INSIDE_ADDRESS}
+  }
+  chain resolver {
+    type nat hook prerouting priority dstnat; policy accept;
+    ${from} ip daddr ${NEIGHBOUR_ADDRESS} udp dport 53 redirect to :${dnsPort}
+  }
+  chain to_machine {
+    type filter hook input priority filter; policy accept;
+    ${from} ct state established ct direction reply accept
+    ${from} ct state related accept
+    ${from} ct status dnat udp dport ${dnsPort} accept
+    ${from} iifname vmap @refused_slot
+    ${from} goto refuse
+    ip daddr != 127.0.0.0/8 udp dport ${dnsPort} drop
+  }
+  chain through_machine {
+    type filter hook forward priority filter; policy accept;
+    ${from} ct state invalid drop
+    ${from} iifname vmap @from_slot
+    ${from} drop
+    ${to} oifname vmap @to_slot
+    ${to} drop
+  }
+  chain to_internet {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr ${blockCidr} ${to.replace('oifname', 'oifname !=')} masquerade
+  }
+}
+`;
+}
+
+/** @param counted what the slot's counters start from */
+export function addSlotScript(
+  { table, interfacePrefix }: TableNames,
+  { index, address }: { readonly index: number; readonly address: string },
+  counted: SlotTraffic = { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 },
+): string {
+  const device = `"${interfacePrefix}${index}"`;
+  return `
+table inet ${table} {
+  counter connections_${index} { packets ${counted.connections} bytes 0
+  }
+  counter sent_${index} { packets 0 bytes ${counted.sentBytes}
+  }
+  counter received_${index} { packets 0 bytes ${counted.receivedBytes}
+  }
+  counter denied_${index} { packets ${counted.denied} bytes 0
+  }
+  chain refuse_${index} {
+    counter name denied_${index}
+    meta l4proto { tcp, udp } limit rate 5/second burst 20 packets update @denials { ip saddr . ip daddr . meta l4proto . th dport }
+    goto refuse
+  }
+  chain pass_${index} {
+    ct state new counter name connections_${index}
+    counter name sent_${index}
+    accept
+  }
+  chain from_${index} {
+    ip daddr @never ip daddr != @permitted goto refuse_${index}
+    jump out_${index}
+    goto pass_${index}
+  }
+  chain to_${index} {
+    ct state related accept
+    ct state != established drop
+    jump in_${index}
+    counter name received_${index}
+    accept
+  }
+  chain cut_${index} {
+    meta l4proto tcp ct mark != ${CUT} limit rate 50/second burst 2000 packets accept
+    drop
+  }
+  chain out_${index} {
+  }
+  chain in_${index} {
+  }
+}
+add element inet ${table} slot_address { ${device} : ${address} }
+add element inet ${table} from_slot { ${device} : goto from_${index} }
+add element inet ${table} to_slot { ${device} : goto to_${index} }
+add element inet ${table} refused_slot { ${device} : goto refuse_${index} }
+`;
+}
+
+/** Replaces the rules of a slot. */
+export function policyScript({ table }: TableNames, index: number, { allow, deny }: EgressPolicy): string {
+  const lines = [`flush chain inet ${table} out_${index}`, `flush chain inet ${table} in_${index}`];
+  const out = `add rule inet ${table} out_${index}`;
+  const back = `add rule inet ${table} in_${index}`;
+  if (allow.length > 0) lines.push(`${out} ip daddr ${set(allow)} goto pass_${index}`);
+  if (allow.length > 0) lines.push(`${back} ip saddr ${set(allow)} return`);
+  if (deny.length > 0) lines.push(`${out} ip daddr ${set(deny)} goto refuse_${index}`);
+  if (deny.length > 0) lines.push(`${back} ip saddr ${set(deny)} goto cut_${index}`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function removeSlotScript(
+  { table, interfacePrefix }: TableNames,
+  { index, address }: { readonly index: number; readonly address: string },
+): string {
+  const device = `"${interfacePrefix}${index}"`;
+  const chains = [
+    `from_${index}`,
+    `to_${index}`,
+    `out_${index}`,
+    `in_${index}`,
+    `pass_${index}`,
+    `cut_${index}`,
+    `refuse_${index}`,
+  ];
+  const counters = ['connections', 'sent', 'received', 'denied'];
+  return [
+    `delete element inet ${table} slot_address { ${device} : ${address} }`,
+    `delete element inet ${table} from_slot { ${device} : goto from_${index} }`,
+    `delete element inet ${table} to_slot { ${device} : goto to_${index} }`,
+    `delete element inet ${table} refused_slot { ${device} : goto refuse_${index} }`,
+    ...chains.map((chain) => `flush chain inet ${table} ${chain}`),
+    ...chains.map((chain) => `delete chain inet ${table} ${chain}`),
+    ...counters.map((counter) => `delete counter inet ${table} ${counter}_${index}`),
+    '',
+  ].join('\n');
+}
+
+function set(ranges: readonly string[]): string {
+  return `{ ${ranges.join(', ')} }`;
+}
+
+function elements(ranges: readonly string[]): string {
+  return ranges.length === 0 ? '' : `elements = ${set(ranges)};`;
+}

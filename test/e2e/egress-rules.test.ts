@@ -1,0 +1,124 @@
+// Rules that change under what goes on.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type CommandHandle, Sandbox } from 'e2b';
+import { runtimes } from '../support/machine.ts';
+import { Outside } from '../support/outside.ts';
+import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const CONNECTIONS = 1000;
+
+/** Opens connections that carry data for ever, and prints each second how many live and how many have ended. */
+const HOLD = `
+import asyncio, sys
+alive = ended = moved = 0
+async def hold(host):
+    global alive, ended, moved
+    try:
+        reader, writer = await asyncio.open_connection(host, 7001)
+        alive += 1
+        while True:
+            writer.write(b'x'); await writer.drain()
+            await reader.readexactly(1)
+            moved += 1
+            await asyncio.sleep(0.5)
+    except Exception:
+        alive -= 1; ended += 1
+async def main():
+    tasks = [asyncio.create_task(hold(sys.argv[1])) for _ in range(int(sys.argv[2]))]
+    while True:
+        await asyncio.sleep(0.2); print(alive, ended, moved, flush=True)
+asyncio.run(main())
+`;
+
+for (const runtime of runtimes) {
+  describe(`changed rules under ${runtime}`, () => {
+    let server: SandportServer;
+    let outside: Outside;
+
+    before(async () => {
+      outside = await Outside.open();
+      server = await SandportServer.start(runtime);
+    });
+    after(async () => {
+      await outside?.[Symbol.asyncDispose]();
+      assert.deepEqual(await server.stop(), []);
+    });
+
+    test('a connection that is denied later is cut, and a stream of packets from outside too', async () => {
+      const [first, second] = outside.hosts;
+      const sandbox = await Sandbox.create(server.options);
+      const streams = await Promise.all([
+        stream(sandbox, `exec 3<>/dev/tcp/${first}/7000; cat <&3`),
+        stream(sandbox, `exec 3<>/dev/tcp/${second}/7000; cat <&3`),
+        stream(sandbox, `exec 3<>/dev/udp/${first}/7002; echo hello >&3; cat <&3`),
+      ]);
+      const [denied, allowed, packets] = streams;
+      for (const { lines } of streams) await waitFor('it runs', () => lines() > 5);
+      await sandbox.updateNetwork({ allowOut: [second], denyOut: [`${first}/32`] });
+      await assert.rejects(denied!.handle.wait(), { name: 'CommandExitError' }, 'the command ends with its connection');
+      const [before, silent] = [allowed!.lines(), packets!.lines()];
+      await waitFor('the other goes on', () => allowed!.lines() > before + 20);
+      assert(packets!.lines() <= silent + 1, 'no packet comes in any more');
+      await sandbox.kill();
+    });
+
+    test('changes of rules under a thousand connections lose none that is allowed', async () => {
+      const [first, second] = outside.hosts;
+      const sandbox = await Sandbox.create(server.options);
+      await sandbox.files.write('/tmp/hold.py', HOLD);
+      let output = '';
+      const onStdout = (text: string): void => {
+        output += text;
+      };
+      const command = `ulimit -n 4096; python3 /tmp/hold.py ${first} ${CONNECTIONS}`;
+      const handle = await sandbox.commands.run(command, { background: true, timeoutMs: 0, onStdout });
+      const last = (): number[] => output.trimEnd().split('\n').at(-1)!.split(' ').map(Number);
+      await waitFor('all are open', () => last()[0] === CONNECTIONS, 60_000);
+      for (let round = 0; round < 10; round++) {
+        await sandbox.updateNetwork({ allowOut: [first], denyOut: round % 2 ? ['0.0.0.0/0'] : [second] });
+      }
+      const moved = last()[2]!;
+      await waitFor('all carry data', () => last()[2]! > moved + 2 * CONNECTIONS, 60_000);
+      assert.deepEqual(last().slice(0, 2), [CONNECTIONS, 0]);
+      await sandbox.updateNetwork({ denyOut: [first] });
+      await waitFor('all are cut', () => last()[1] === CONNECTIONS, 60_000);
+      await handle.kill();
+      await sandbox.kill();
+    });
+
+    test('rules stay in force when the server is killed, and after it has started again', async () => {
+      const [first, second] = outside.hosts;
+      const sandbox = await Sandbox.create({ ...server.options, network: { denyOut: [first] } });
+      const script = `while sleep 0.05; do for host in ${first} ${second}; do
+        curl --silent --max-time 1 --output /dev/null http://$host/ && echo $host; done; done`;
+      await sandbox.files.write('/tmp/try.sh', script);
+      await sandbox.commands.run('bash /tmp/try.sh > /tmp/reached', { background: true, timeoutMs: 0 });
+      await server.crash();
+      await server.launch();
+      const again = await Sandbox.connect(sandbox.sandboxId, server.options);
+      await waitFor('it goes on', async () => (await again.files.read('/tmp/reached')).split('\n').length > 20);
+      const output = await again.files.read('/tmp/reached');
+      assert(!output.includes(first), output);
+      await again.updateNetwork({ denyOut: [second] });
+      const reached = await again.commands.run(`curl --silent --max-time 4 http://${first}/`);
+      assert.equal(reached.stdout, `outside ${first}`);
+      await again.kill();
+    });
+  });
+}
+
+async function stream(
+  sandbox: Sandbox,
+  script: string,
+): Promise<{ readonly handle: CommandHandle; readonly lines: () => number }> {
+  let count = 0;
+  const handle = await sandbox.commands.run(`bash -c '${script}; exit 9'`, {
+    background: true,
+    onStdout: (text) => {
+      count += text.split('\n').length - 1;
+    },
+  });
+  return { handle, lines: () => count };
+}
