@@ -1,5 +1,6 @@
 // The agent's HTTP server: which request goes where, and who may ask.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { TUNNEL_PATH } from '@sandport/protocol/loopback-tunnel';
 import { applyCors } from './access/cors.ts';
 import type { SandboxDefaults } from './access/sandbox-defaults.ts';
 import { ConnectRouter } from './connect/router.ts';
@@ -42,7 +43,13 @@ export function createAgentServer(root: string): Server {
     answerError(response, 404, `no route ${request.method} ${path}`);
   }
 
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (request, response) => {
+  const options: ServerOptions = {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: 0,
+    // Offers of another protocol, such as h2c, may be passed over (RFC 9110, section 7.8).
+    shouldUpgradeCallback: ({ url }) => url === TUNNEL_PATH,
+  };
+  const server = createServer(options, (request, response) => {
     // A client that goes away mid-answer is no failure of the agent.
     response.on('error', () => {});
     serve(request, response).catch((error: unknown) => {

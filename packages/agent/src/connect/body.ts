@@ -53,7 +53,8 @@ export async function* readMessages(
   compression: Compression | undefined,
 ): AsyncGenerator<unknown> {
   const reader = new FrameReader(MAX_MESSAGE_BYTES);
-  for await (const chunk of request) {
+  // A refusal has to reach the client, so it must not end the connection.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     for (const frame of cut(reader, chunk as Buffer)) yield decodeFrame(frame, codec, compression);
   }
   if (reader.pending > 0) throw new ConnectError('invalid_argument', 'the request ends inside a message');

@@ -1,6 +1,7 @@
 // Answers one request of the Connect protocol (connectrpc.com/docs/protocol).
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connectCodes } from '@sandport/protocol/connect';
+import { discardRest } from '../http/discard-rest.ts';
 import { readBody, readMessages, readSingleMessage } from './body.ts';
 import { readCall } from './call.ts';
 import { acceptedTypes, type Codec, codecFor } from './codec.ts';
@@ -105,9 +106,8 @@ async function serveStream(
   }
 }
 
-/** What is left of a refused body is not read: the connection ends with the answer instead. */
+/** What is left of a refused body is read and dropped, so that the client gets to read the answer. */
 function giveUpOnBody(request: IncomingMessage, response: ServerResponse): void {
   if (request.complete || response.headersSent) return;
-  response.setHeader('connection', 'close');
-  response.once('finish', () => request.destroy());
+  response.once('finish', () => discardRest(request));
 }

@@ -1,14 +1,12 @@
 // /files: reading and writing whole files over plain HTTP.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { discardRest } from '../http/discard-rest.ts';
 import { answerError } from '../http/json-answer.ts';
 import type { Settings } from '../init/settings.ts';
 import { download } from './download.ts';
 import { FileError } from './file-error.ts';
 import { readFileRequest } from './file-request.ts';
 import { upload } from './upload.ts';
-
-/** How long an upload that was refused may go on. */
-const LINGER_MS = 2000;
 
 /** Checks the access by itself, because a signature in the URL can stand for the token. */
 export async function serveFiles(
@@ -36,10 +34,4 @@ export async function serveFiles(
     answerError(response, error.status, error.message);
     if (!request.complete) discardRest(request);
   }
-}
-
-/** To close the connection at once would take the answer away from a client that is still sending (RFC 9112, 9.6). */
-function discardRest(request: IncomingMessage): void {
-  const timer = setTimeout(() => request.destroy(), LINGER_MS);
-  request.once('close', () => clearTimeout(timer)).resume();
 }
