@@ -1,6 +1,8 @@
-// The system calls behind starting a program that Node lacks: real pipes, a user with all of its groups, and waiting
-// for processes that are not Node's own children.
+// The system calls behind starting a program that Node lacks: real pipes, terminals, a user with all of its groups, and
+// waiting for processes that are not Node's own children.
+import { constants } from 'node:os';
 import { type Library, loadKoffi, type Native } from './koffi.ts';
+import { PosixSpawn, type SpawnOptions } from './posix-spawn.ts';
 
 export interface Identity {
   readonly uid: number;
@@ -17,13 +19,15 @@ const NUMBERS: Readonly<Record<string, { setgroups: number; setresuid: number; s
 const O_CLOEXEC = 0o2000000;
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (linux/limits.h). */
 const MAX_ATTRIBUTE_BYTES = 65_536;
-const P_ALL = 0;
+const ANY_CHILD = -1;
 const WNOHANG = 1;
-const WEXITED = 4;
-const WNOWAIT = 0x0100_0000;
-/** Size of siginfo_t, and where its si_pid stands, on every 64-bit Linux. */
-const SIGINFO_BYTES = 128;
-const SI_PID_OFFSET = 16;
+
+/** A child that has ended. */
+export interface EndedChild {
+  readonly pid: number;
+  /** As waitpid(2) gives it. */
+  readonly status: number;
+}
 
 export class Libc {
   readonly #numbers: { setgroups: number; setresuid: number; setresgid: number };
@@ -31,12 +35,13 @@ export class Libc {
   readonly #pipe2: Native;
   readonly #setIds: Native;
   readonly #setList: Native;
-  readonly #waitid: Native;
+  readonly #ioctl: Native;
   readonly #waitpid: Native;
   readonly #listxattr: Native;
   readonly #getxattr: Native;
   readonly #setxattr: Native;
   readonly #removexattr: Native;
+  readonly #spawn: PosixSpawn;
   readonly #attribute = Buffer.alloc(MAX_ATTRIBUTE_BYTES);
   /** The agent's own. */
   readonly #groups = new Uint32Array(process.getgroups?.() ?? []);
@@ -52,14 +57,15 @@ export class Libc {
     this.#pipe2 = library.func('int pipe2(_Out_ int *ends, int flags)');
     this.#setIds = library.func('long syscall(long number, long real, long effective, long saved)');
     this.#setList = library.func('long syscall(long number, long count, const uint32_t *list)');
-    this.#waitid = library.func('int waitid(int type, uint32_t id, void *info, int options)');
+    this.#ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)');
     this.#listxattr = library.func('long listxattr(const char *path, void *list, size_t size)');
     this.#getxattr = library.func('long getxattr(const char *path, const char *name, void *value, size_t size)');
     this.#setxattr = library.func(
       'int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
     );
     this.#removexattr = library.func('int removexattr(const char *path, const char *name)');
-    this.#waitpid = library.func('int waitpid(int pid, void *status, int options)');
+    this.#waitpid = library.func('int waitpid(int pid, _Out_ int *status, int options)');
+    this.#spawn = new PosixSpawn(library);
   }
 
   /** A pipe as its two descriptors. Node's own are socket pairs, which a program cannot open through /dev/stdout. */
@@ -92,16 +98,23 @@ export class Libc {
     }
   }
 
-  /** The pid of some child that has ended and is not waited for yet. */
-  endedChild(): number | undefined {
-    const info = Buffer.alloc(SIGINFO_BYTES);
-    if (this.#waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT) !== 0) return undefined;
-    return info.readInt32LE(SI_PID_OFFSET) || undefined;
+  /** Starts a program, and returns its pid. Throws an Error with the system's code, as Node's own do. */
+  spawn(options: SpawnOptions): number {
+    const result = this.#spawn.spawn(options);
+    if (result < 0) throw systemError('posix_spawn', -result);
+    return result;
   }
 
-  /** Waits for one child that has ended. */
-  reap(pid: number): void {
-    this.#waitpid(pid, null, WNOHANG);
+  /** Waits for some child that has ended; undefined when there is none. */
+  endedChild(): EndedChild | undefined {
+    const status = [0];
+    const pid = this.#waitpid(ANY_CHILD, status, WNOHANG);
+    return pid > 0 ? { pid, status: status[0]! } : undefined;
+  }
+
+  /** A device's own operation (ioctl(2)), on bytes that it reads or writes. */
+  control(descriptor: number, request: number, bytes: Buffer): void {
+    this.#check('ioctl', this.#ioctl(descriptor, request, bytes));
   }
 
   /** Names of a file's extended attributes; none where the file system has no such thing. */
@@ -133,16 +146,11 @@ export class Libc {
   }
 
   #check(call: string, result: number): void {
-    if (result === 0) return;
-    const errno = this.#errno();
-    throw Object.assign(new Error(`${call} failed with error ${errno}`), { code: errnoNames[errno] ?? `E${errno}` });
+    if (result !== 0) throw systemError(call, this.#errno());
   }
 }
 
-const errnoNames: Readonly<Record<number, string>> = {
-  1: 'EPERM',
-  12: 'ENOMEM',
-  22: 'EINVAL',
-  23: 'ENFILE',
-  24: 'EMFILE',
-};
+function systemError(call: string, errno: number): Error {
+  const [code] = Object.entries(constants.errno).find(([, number]) => number === errno) ?? [`E${errno}`];
+  return Object.assign(new Error(`${call} failed with ${code}`), { code });
+}

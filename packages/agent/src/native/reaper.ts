@@ -1,46 +1,36 @@
-// As the first process of its sandbox the agent inherits every orphan. Node waits for its own children only; the
-// others would stay zombies, each of them a pid lost.
-import type { Libc } from './libc.ts';
+// Waits for every child of the agent: for the programs that it started, whose end it reports, and, as the first process
+// of its sandbox, for the orphans that it inherits, which would stay zombies otherwise, each of them a pid lost.
+// Node learns nothing of the end of a child of its own that is waited for here: nothing in the agent may ask for it.
+import type { EndedChild, Libc } from './libc.ts';
 
-/** A burst of ends is dealt with once. */
-const DELAY_MS = 20;
+/** Gets a status as waitpid(2) gives it. */
+export type ExitListener = (status: number) => void;
 
 export class Reaper {
-  readonly #own = new Set<number>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #listeners = new Map<number, ExitListener>();
+  #started = false;
 
-  /** Starts to wait for orphans whenever the kernel says that a child has ended. */
+  /** Waits from now on, whenever the kernel says that a child has ended. */
   start(libc: () => Libc | undefined): void {
-    process.on('SIGCHLD', () => this.#schedule(libc));
+    if (this.#started) return;
+    this.#started = true;
+    process.on('SIGCHLD', () => this.#reap(libc()));
   }
 
-  /** Names a child that Node waits for. */
-  add(pid: number): void {
-    this.#own.add(pid);
+  /** To be called for a child before anything else can happen. */
+  expect(pid: number, listener: ExitListener): void {
+    this.#listeners.set(pid, listener);
   }
 
-  /** To be called when Node has waited for it. */
-  delete(pid: number): void {
-    this.#own.delete(pid);
-  }
-
-  #schedule(libc: () => Libc | undefined): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#reap(libc);
-    }, DELAY_MS);
-  }
-
-  #reap(libc: () => Libc | undefined): void {
-    const calls = libc();
-    if (calls === undefined) return;
-    for (let pid = calls.endedChild(); pid !== undefined; pid = calls.endedChild()) {
-      // The kernel shows the first that has ended: one of Node's own hides those behind it until Node is through.
-      if (this.#own.has(pid)) {
-        this.#schedule(libc);
-        return;
-      }
-      calls.reap(pid);
+  #reap(libc: Libc | undefined): void {
+    if (libc === undefined) return;
+    // All are waited for before the first is reported: what a listener does may take a while.
+    const ended: EndedChild[] = [];
+    for (let child = libc.endedChild(); child !== undefined; child = libc.endedChild()) ended.push(child);
+    for (const { pid, status } of ended) {
+      const listener = this.#listeners.get(pid);
+      this.#listeners.delete(pid);
+      listener?.(status);
     }
   }
 }

@@ -21,12 +21,22 @@ const SIGNAL_TEXTS: Readonly<Record<string, string>> = {
   SIGTERM: 'terminated',
 };
 
+/** How a process ended: by itself, or by a signal's number. */
+export type ExitStatus = { readonly code: number } | { readonly signal: number };
+
+/** Reads a status as waitpid(2) gives it. */
+export function readStatus(status: number): ExitStatus {
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff } : { signal };
+}
+
 /** Zero values are absent, as in every message. */
-export function endEvent(code: number | null, signal: NodeJS.Signals | null): EndEvent {
-  if (signal !== null) {
-    const status = `signal: ${SIGNAL_TEXTS[signal] ?? `signal ${constants.signals[signal]}`}`;
+export function endEvent(end: ExitStatus): EndEvent {
+  if ('signal' in end) {
+    const [name = ''] = Object.entries(constants.signals).find(([, number]) => number === end.signal) ?? [];
+    const status = `signal: ${SIGNAL_TEXTS[name] ?? `signal ${end.signal}`}`;
     return { exitCode: -1, status, error: status };
   }
-  const status = `exit status ${code ?? 0}`;
-  return { ...(code ? { exitCode: code } : {}), exited: true, status, ...(code ? { error: status } : {}) };
+  const status = `exit status ${end.code}`;
+  return { ...(end.code && { exitCode: end.code }), exited: true, status, ...(end.code && { error: status }) };
 }

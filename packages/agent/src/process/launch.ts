@@ -1,12 +1,17 @@
-// Starts one program of the sandbox.
-import { type ChildProcess, spawn } from 'node:child_process';
+// Starts one program of the sandbox, with pipes or in a terminal.
 import { accessSync, constants, writeFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
 import type { User } from '../access/users.ts';
+import { ConnectError } from '../connect/connect-error.ts';
 import { invalid } from '../connect/message-fields.ts';
 import type { Libc } from '../native/libc.ts';
+import type { PipedStdio, TerminalStdio } from '../native/posix-spawn.ts';
 import { libc, reaper } from '../native/system.ts';
+import { type ExitStatus, readStatus } from './exit-status.ts';
 import { launchError } from './launch-error.ts';
-import { type Stdio, StdioPipes } from './stdio.ts';
+import type { InputKind, OutputKind, TerminalSize } from './messages.ts';
+import { findProgram } from './program-path.ts';
+import { StdioPipes } from './stdio.ts';
 
 export interface LaunchOptions {
   readonly cmd: string;
@@ -17,13 +22,19 @@ export interface LaunchOptions {
   readonly user: User;
   /** Whether stdin stays open; otherwise the program reads end-of-file at once. */
   readonly stdin: boolean;
+  /** Present when the program is to run in a terminal, which is its stdin, stdout and stderr. */
+  readonly terminal: TerminalSize | undefined;
 }
 
-export interface LaunchedProcess extends Stdio {
+export interface LaunchedProcess {
   readonly pid: number;
+  readonly input: { readonly kind: InputKind; readonly stream: Writable } | undefined;
+  readonly outputs: readonly { readonly kind: OutputKind; readonly stream: Readable }[];
+  /** Absent without a terminal. */
+  readonly resize?: ((size: TerminalSize) => void) | undefined;
   /** False when the process has ended. */
   kill(signal: NodeJS.Signals): boolean;
-  onExit(callback: (code: number | null, signal: NodeJS.Signals | null) => void): void;
+  onExit(listener: (status: ExitStatus) => void): void;
 }
 
 /**
@@ -33,69 +44,98 @@ export interface LaunchedProcess extends Stdio {
 export async function launch(options: LaunchOptions): Promise<LaunchedProcess> {
   const calls = libc();
   try {
-    const { child, stdio } = calls === undefined ? spawnByNode(options) : spawnAsUser(calls, options);
-    if (child.pid === undefined) {
-      const { promise, reject } = Promise.withResolvers<never>();
-      child.once('error', reject);
-      await promise;
-    }
-    return manage(child, child.pid!, stdio());
+    if (calls !== undefined) return await launchBySystem(calls, options);
+    if (options.terminal === undefined) return await (await import('./launch-by-node.ts')).launchByNode(options);
   } catch (error) {
     throw launchError(options.cmd, error);
   }
+  throw new ConnectError('unimplemented', `the agent has no terminals on ${process.arch}`);
 }
 
-interface Spawned {
-  readonly child: ChildProcess;
-  /** The agent's ends; to be taken only when the child runs. */
-  stdio(): Stdio;
+async function launchBySystem(calls: Libc, options: LaunchOptions): Promise<LaunchedProcess> {
+  reaper.start(libc);
+  if (options.terminal === undefined) return launchWithPipes(calls, options);
+  const { Terminal } = await import('./terminal.ts');
+  const terminal = new Terminal(calls, options.user, options.terminal);
+  try {
+    const child = childOf(calls.actAs(options.user, () => spawn(calls, options, { terminal: terminal.device })));
+    const { input, output } = terminal.connect();
+    child.onExit((status) => {
+      if ('signal' in status) terminal.hangUp(child.pid);
+    });
+    return {
+      ...child,
+      input: { kind: 'pty', stream: input },
+      outputs: [{ kind: 'pty', stream: output }],
+      resize: (size) => terminal.resize(size, child.pid),
+    };
+  } catch (error) {
+    terminal.close();
+    throw error;
+  }
 }
 
-function spawnAsUser(calls: Libc, { cmd, args, cwd, environment, user, stdin }: LaunchOptions): Spawned {
-  return calls.actAs(user, () => {
-    // Otherwise spawn's EACCES could mean the directory as well as the program.
+function launchWithPipes(calls: Libc, options: LaunchOptions): LaunchedProcess {
+  const { pid, pipes } = calls.actAs(options.user, () => {
+    const pipes = new StdioPipes(calls, options.stdin);
     try {
-      accessSync(cwd, constants.X_OK);
-    } catch {
-      throw invalid(`cwd '${cwd}' is not accessible to user '${user.name}'`);
-    }
-    const pipes = new StdioPipes(calls, stdin);
-    try {
-      const child = spawn(cmd, args, { cwd, env: environment, stdio: [...pipes.child] });
-      if (child.pid === undefined) pipes.close();
-      return { child, stdio: () => pipes.connect() };
+      return { pid: spawn(calls, options, pipes.child), pipes };
     } catch (error) {
       pipes.close();
       throw error;
     }
   });
-}
-
-function spawnByNode({ cmd, args, cwd, environment, user, stdin }: LaunchOptions): Spawned {
-  const child = spawn(cmd, args, {
-    cwd,
-    env: environment,
-    uid: user.uid,
-    gid: user.gid,
-    stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-  });
-  return { child, stdio: () => ({ stdin: child.stdin, stdout: child.stdout!, stderr: child.stderr! }) };
-}
-
-function manage(child: ChildProcess, pid: number, stdio: Stdio): LaunchedProcess {
-  reaper.add(pid);
-  child.once('exit', () => reaper.delete(pid));
-  // A failing kill reports here too; without a listener it would end the agent.
-  child.on('error', () => {});
-  preferForOomKill(pid);
+  const child = childOf(pid);
+  const { stdin, stdout, stderr } = pipes.connect();
   return {
-    ...stdio,
-    pid,
-    kill: (signal) => child.kill(signal),
-    onExit: (callback) => child.once('exit', callback),
+    ...child,
+    input: stdin && { kind: 'stdin', stream: stdin },
+    outputs: [
+      { kind: 'stdout', stream: stdout },
+      { kind: 'stderr', stream: stderr },
+    ],
   };
 }
 
+/** The pid. To be called as the user that the program runs as. */
+function spawn(
+  calls: Libc,
+  { cmd, args, cwd, environment, user }: LaunchOptions,
+  stdio: PipedStdio | TerminalStdio,
+): number {
+  // Otherwise an EACCES could mean the directory as well as the program.
+  try {
+    accessSync(cwd, constants.X_OK);
+  } catch {
+    throw invalid(`cwd '${cwd}' is not accessible to user '${user.name}'`);
+  }
+  const path = findProgram(cmd, environment.PATH, cwd);
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const program = { cwd, stdio, environment: variables };
+  try {
+    return calls.spawn({ ...program, path, args: [cmd, ...args] });
+  } catch (error) {
+    // A text without a first line that names its interpreter is a shell's (execvp(3)).
+    if ((error as NodeJS.ErrnoException).code !== 'ENOEXEC') throw error;
+    return calls.spawn({ ...program, path: '/bin/sh', args: ['/bin/sh', path, ...args] });
+  }
+}
+
+function childOf(pid: number): Pick<LaunchedProcess, 'pid' | 'kill' | 'onExit'> {
+  const { promise: exit, resolve } = Promise.withResolvers<ExitStatus>();
+  let running = true;
+  reaper.expect(pid, (status) => {
+    running = false;
+    resolve(readStatus(status));
+  });
+  preferForOomKill(pid);
+  return {
+    pid,
+    // Until it is waited for, its pid is given to nobody else.
+    kill: (signal) => running && process.kill(pid, signal),
+    onExit: (listener) => void exit.then(listener),
+  };
+}
 /** When memory runs out, a command goes before the agent, whose end would be that of the sandbox. */
 function preferForOomKill(pid: number): void {
   try {

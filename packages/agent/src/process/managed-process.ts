@@ -1,11 +1,11 @@
 // A running command and those who watch it. Output goes to every watcher; the slowest one holds the command back, so
 // that no output piles up in the agent. Without a watcher output is thrown away.
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { EndEvent, ProcessConfig } from '@sandport/protocol/process-rpc';
 import { ConnectError } from '../connect/connect-error.ts';
 import { endEvent } from './exit-status.ts';
 import type { LaunchedProcess } from './launch.ts';
-import type { InputKind, OutputKind, Signal } from './messages.ts';
+import type { InputKind, OutputKind, Signal, TerminalSize } from './messages.ts';
 
 /** Watches one process. */
 export interface Watcher {
@@ -17,8 +17,8 @@ export interface Watcher {
 }
 
 /** Longest piece of output in one message. */
-const MAX_CHUNK_BYTES = 32 * 1024;
-/** After a kill, output still in the pipe is awaited no longer than this without a byte. */
+const MAX_CHUNK_BYTES: Readonly<Record<OutputKind, number>> = { stdout: 32 * 1024, stderr: 32 * 1024, pty: 16 * 1024 };
+/** After a kill, and in a terminal, output that is still on its way is awaited no longer than this without a byte. */
 const QUIET_AFTER_KILL_MS = 100;
 /** Input that a process may leave unread before more is refused. */
 const MAX_UNREAD_INPUT_BYTES = 32 * 1024 * 1024;
@@ -47,10 +47,9 @@ export class ManagedProcess {
     this.tag = tag;
     this.#onEnd = onEnd;
     // A process that closes its stdin, or ends, makes the next write fail; the write's callback reports it.
-    launched.stdin?.on('error', () => {});
-    this.#read('stdout', launched.stdout);
-    this.#read('stderr', launched.stderr);
-    launched.onExit((code, signal) => this.#exited(endEvent(code, signal)));
+    launched.input?.stream.on('error', () => {});
+    for (const { kind, stream } of launched.outputs) this.#read(kind, stream);
+    launched.onExit((status) => this.#exited(endEvent(status)));
   }
 
   get pid(): number {
@@ -100,38 +99,51 @@ export class ManagedProcess {
     return true;
   }
 
-  /** Resolves when the process' pipe has taken the bytes. */
+  /** Resolves when the process' pipe or terminal has taken the bytes. */
   write(kind: InputKind, bytes: Buffer): Promise<void> {
-    const stdin = this.#stdin(kind);
-    if (stdin.writableLength + bytes.length > MAX_UNREAD_INPUT_BYTES) {
+    const input = this.#input(kind);
+    if (input.writableLength + bytes.length > MAX_UNREAD_INPUT_BYTES) {
       throw new ConnectError('resource_exhausted', 'the process has not read its earlier input yet');
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    stdin.write(bytes, (error) => {
-      if (error) reject(new ConnectError('failed_precondition', 'the process has closed its stdin', { cause: error }));
+    input.write(bytes, (error) => {
+      if (error) reject(new ConnectError('failed_precondition', 'the process has closed its input', { cause: error }));
       else resolve();
     });
     return promise;
   }
 
   closeStdin(): void {
-    this.#stdin('stdin').end();
+    this.#input('stdin').end();
   }
 
-  #stdin(kind: InputKind) {
-    if (kind === 'pty') throw new ConnectError('failed_precondition', 'the process has no terminal; write to stdin');
-    const { stdin } = this.#process;
-    if (stdin === null) throw new ConnectError('failed_precondition', 'the process was started without stdin');
-    if (!stdin.writable) throw new ConnectError('failed_precondition', 'stdin is closed');
-    return stdin;
+  /** @throws ConnectError `failed_precondition` for a process without a terminal */
+  resize(size: TerminalSize): void {
+    const { resize } = this.#process;
+    if (resize === undefined) throw new ConnectError('failed_precondition', 'the process has no terminal');
+    resize(size);
+  }
+
+  #input(kind: InputKind): Writable {
+    const { input, resize } = this.#process;
+    if (kind === 'pty' && resize === undefined) {
+      throw new ConnectError('failed_precondition', 'the process has no terminal; write to stdin');
+    }
+    if (kind === 'stdin' && resize !== undefined) {
+      throw new ConnectError('failed_precondition', 'the process has a terminal in place of stdin; write to pty');
+    }
+    if (input === undefined) throw new ConnectError('failed_precondition', 'the process was started without stdin');
+    if (!input.stream.writable) throw new ConnectError('failed_precondition', 'stdin is closed');
+    return input.stream;
   }
 
   #read(kind: OutputKind, output: Readable): void {
     this.#openOutputs.add(output);
     output.on('data', (bytes: Buffer) => {
       this.#quiet?.refresh();
-      for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES) {
-        const chunk = bytes.subarray(at, at + MAX_CHUNK_BYTES);
+      const longest = MAX_CHUNK_BYTES[kind];
+      for (let at = 0; at < bytes.length; at += longest) {
+        const chunk = bytes.subarray(at, at + longest);
         for (const watcher of this.#watchers) watcher.output(kind, chunk);
       }
       this.balance();
@@ -145,15 +157,19 @@ export class ManagedProcess {
 
   #exited(event: EndEvent): void {
     this.#exit = event;
-    this.#process.stdin?.destroy();
+    this.#process.input?.stream.destroy();
     this.#endIfComplete();
     this.#awaitQuiet();
   }
 
-  /** A child that inherited the pipes keeps them open. After a normal exit it is waited for; after a kill it is not. */
+  /**
+   * A child that inherited the output keeps it open. After a normal exit it is waited for; after a kill, and in a
+   * terminal, which goes with the program that leads its session, it is not.
+   */
   #awaitQuiet(): void {
     clearTimeout(this.#quiet);
-    if (!this.#killed || this.running || this.#end !== undefined || !this.#flowing) return;
+    const waits = !this.#killed && this.#process.resize === undefined;
+    if (waits || this.running || this.#end !== undefined || !this.#flowing) return;
     this.#quiet = setTimeout(() => this.#finish(), QUIET_AFTER_KILL_MS);
   }
 
@@ -167,8 +183,11 @@ export class ManagedProcess {
     this.#end = this.#exit;
     const watchers = [...this.#watchers];
     this.#watchers.clear();
-    // What still comes from inherited pipes is read and thrown away, so that its writers do not get SIGPIPE.
-    for (const output of this.#openOutputs) output.removeAllListeners('data').resume();
+    for (const output of this.#openOutputs) {
+      // What still comes from inherited pipes is read and thrown away, so that its writers do not get SIGPIPE.
+      if (this.#process.resize === undefined) output.removeAllListeners('data').resume();
+      else output.destroy();
+    }
     this.#onEnd(this, this.#end);
     for (const watcher of watchers) watcher.end(this.#end);
   }

@@ -41,9 +41,11 @@ function sendSignal(table: ProcessTable, message: unknown): object {
   return {};
 }
 
+/** Without a size there is nothing to change. */
 function update(table: ProcessTable, message: unknown): object {
   const fields = asMessage(message, 'the request');
-  table.get(readSelector(fields));
-  if (readPty(fields) === undefined) return {};
-  throw new ConnectError('failed_precondition', 'the process has no terminal');
+  const process = table.get(readSelector(fields));
+  const size = readPty(fields);
+  if (size !== undefined) process.resize(size);
+  return {};
 }

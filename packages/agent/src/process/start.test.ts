@@ -41,6 +41,35 @@ test('a missing program is an exit with 127 and a program without permission one
   assert.equal(plain.end?.exitCode, 126);
 });
 
+test('a program is found by the PATH of its own environment, and a text without an interpreter is a shell script', async () => {
+  const script = join(agent.root, 'greet');
+  writeFileSync(script, 'echo "hello $1"\n', { mode: 0o755 });
+  const found = await collect(
+    agent.client.start({ process: { cmd: 'greet', args: ['you'], envs: { PATH: `/no/such:${agent.root}` } } }),
+  );
+  assert.deepEqual([found.stdout, found.end?.status], ['hello you\n', 'exit status 0']);
+  const elsewhere = await collect(agent.client.start({ process: { cmd: 'greet' } }));
+  assert.equal(elsewhere.end?.exitCode, 127);
+  const beside = await collect(agent.client.start({ process: { cmd: './greet', cwd: agent.root } }));
+  assert.equal(beside.stdout, 'hello \n');
+  const directory = await collect(agent.client.start({ process: { cmd: '/usr' } }));
+  assert.equal(directory.end?.exitCode, 126);
+});
+
+test('signals that the agent ignores are not ignored by commands', async () => {
+  const result = await agent.client.shell('grep -E "^Sig(Ign|Blk)" /proc/self/status');
+  assert.equal(result.stdout, 'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n');
+});
+
+test('a command that ends its process group ends no other', async () => {
+  const stream = agent.client.start({ process: { cmd: 'sleep', args: ['1000'] } });
+  const pid = await startedPid(stream);
+  assert.equal((await agent.client.shell('kill -TERM 0')).end?.status, 'signal: terminated');
+  assert.ok(existsSync(`/proc/${pid}`), 'the other goes on, and so does the agent');
+  await agent.client.unary('SendSignal', { process: { pid }, signal: 'SIGNAL_SIGKILL' });
+  await collect(stream);
+});
+
 test('the request wins over init, init over the user, and nothing else is inherited', async () => {
   const result = await agent.client.shell('env', { envs: { SHARED: 'of request', OWN: '=a b\n' }, user: 'user' });
   const lines = new Set(result.stdout.split('\n'));

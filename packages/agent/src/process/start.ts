@@ -28,7 +28,6 @@ export async function start(
   stream: MessageStream,
 ): Promise<void> {
   const request = readStart(message);
-  if (request.pty !== undefined) throw new ConnectError('unimplemented', 'this agent has no terminals yet');
   const user = requestedUser(call.authorization, defaults.defaultUser, defaults.root);
   const cwd = workingDirectory(request.cwd, user, defaults.defaultWorkdir);
   let managed: ManagedProcess;
@@ -37,9 +36,10 @@ export async function start(
       cmd: request.cmd,
       args: request.args,
       cwd,
-      environment: commandEnvironment(user, defaults.environment, request.envs),
+      environment: commandEnvironment(user, defaults.environment, request),
       user,
       stdin: request.stdin,
+      terminal: request.pty,
     });
     managed = new ManagedProcess(launched, configOf(request), request.tag, (ended, event) => table.end(ended, event));
   } catch (error) {
@@ -77,7 +77,7 @@ function workingDirectory(requested: string, user: User, defaultWorkdir: string 
 function reportAsExit(stream: MessageStream, error: CannotExecute): void {
   sendStart(stream, FIRST_IMPOSSIBLE_PID);
   stream.send({ event: { data: { stderr: Buffer.from(`${error.message}\n`) } } });
-  sendEnd(stream, endEvent(error.exitCode, null));
+  sendEnd(stream, endEvent({ code: error.exitCode }));
 }
 
 /** The timeout of Start is the life time of the command, whether its client still listens or not. */

@@ -3,9 +3,10 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import type { Libc } from '../native/libc.ts';
+import type { PipedStdio } from '../native/posix-spawn.ts';
 
 export interface Stdio {
-  readonly stdin: Writable | null;
+  readonly stdin: Writable | undefined;
   readonly stdout: Readable;
   readonly stderr: Readable;
 }
@@ -13,15 +14,15 @@ export interface Stdio {
 /** Both ends of a program's pipes, as descriptors. */
 export class StdioPipes {
   readonly #open = new Set<number>();
-  /** The program's ends, for `spawn`. */
-  readonly child: readonly [number | 'ignore', number, number];
+  /** The program's ends. */
+  readonly child: PipedStdio;
   readonly #own: readonly [number | undefined, number, number];
 
   /** Called as the user that the program runs as: only the owner of a pipe may open it again through /dev/stdout. */
   constructor(libc: Libc, stdin: boolean) {
     try {
       const [input, output, error] = [stdin ? this.#pipe(libc) : undefined, this.#pipe(libc), this.#pipe(libc)];
-      this.child = [input?.read ?? 'ignore', output.write, error.write];
+      this.child = { stdin: input?.read, stdout: output.write, stderr: error.write };
       this.#own = [input?.write, output.read, error.read];
     } catch (error) {
       this.close();
@@ -35,7 +36,7 @@ export class StdioPipes {
     for (const end of this.#own) if (end !== undefined) this.#open.delete(end);
     this.close();
     return {
-      stdin: stdin === undefined ? null : new Socket({ fd: stdin, readable: false, writable: true }),
+      stdin: stdin === undefined ? undefined : new Socket({ fd: stdin, readable: false, writable: true }),
       stdout: new Socket({ fd: stdout, readable: true, writable: false }),
       stderr: new Socket({ fd: stderr, readable: true, writable: false }),
     };
