@@ -91,6 +91,46 @@ for (const runtime of runtimes) {
       });
     });
 
+    describe('terminals', () => {
+      test('one is opened, typed into, given another size, left, found again and killed', async () => {
+        let text = '';
+        const onData = (data: Uint8Array): void => {
+          text += Buffer.from(data).toString();
+        };
+        const shows = (part: string): Promise<unknown> => waitFor(part, () => text.includes(part));
+        const terminal = await sandbox.pty.create({
+          cols: 90,
+          rows: 25,
+          onData,
+          cwd: '/tmp',
+          envs: { COLOUR: 'blue' },
+        });
+        await shows('$ ');
+        await terminal.sendStdin('echo "<$(stty size) $PWD $COLOUR $TERM>"\n');
+        await shows('<25 90 /tmp blue xterm-256color>');
+        await sandbox.pty.resize(terminal.pid, { cols: 120, rows: 50 });
+        await terminal.disconnect();
+        text = '';
+        const again = await sandbox.pty.connect(terminal.pid, { onData });
+        await sandbox.pty.sendInput(terminal.pid, 'echo "<$(stty size)>"\n');
+        await shows('<50 120>');
+        assert.equal(await sandbox.pty.kill(terminal.pid), true);
+        await assert.rejects(again.wait(), CommandExitError);
+        assert.equal(await sandbox.pty.kill(terminal.pid), false);
+      });
+
+      test('the exit code of its shell is its own, and failures have a class each', async () => {
+        const options = { cols: 80, rows: 24, onData: () => {} };
+        const terminal = await sandbox.pty.create(options);
+        await terminal.sendStdin('exit 3\n');
+        await assert.rejects(terminal.wait(), { exitCode: 3 });
+        await assert.rejects(sandbox.pty.create({ ...options, cwd: '/no/such' }), InvalidArgumentError);
+        await assert.rejects(sandbox.pty.create({ ...options, user: 'nobody-here' }), AuthenticationError);
+        await assert.rejects(sandbox.pty.connect(999_999), NotFoundError);
+        await assert.rejects(sandbox.pty.resize(999_999, { cols: 80, rows: 24 }), NotFoundError);
+      });
+    });
+
     describe('files', () => {
       test('what is written is read back in every format', async () => {
         const text = '\uFEFFhellö\n';
