@@ -1,6 +1,6 @@
 // The programs of this machine that Sandport needs. Debian and Ubuntu get the missing ones by apt; elsewhere they are
 // named, and taken from PATH.
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { installPackages } from './apt-install.js';
 import { readOsRelease } from './os-release.js';
@@ -36,7 +36,11 @@ const needs = [
 /** Packages of Debian that only these occasions need, with the program or file each is known by. */
 /** @type {Readonly<Record<string, readonly Need[]>>} */
 const extraNeeds = {
-  tests: [],
+  tests: [
+    // What images of sandboxes are made of that have nothing else.
+    { what: 'a static busybox', package: 'busybox-static', present: hasStaticBusybox, debianOnly: true },
+    { what: 'the musl C library', package: 'musl', present: hasMusl, debianOnly: true },
+  ],
   bench: [
     program('nginx', 'nginx'),
     program('haproxy', 'haproxy'),
@@ -135,6 +139,15 @@ async function hasRecentRunsc() {
 function hasArchiveKeys() {
   const directory = '/usr/share/keyrings';
   return existsSync(directory) && readdirSync(directory).some((name) => name.startsWith('debian-archive-keyring.'));
+}
+
+function hasStaticBusybox() {
+  // A program that is linked dynamically names its loader.
+  return existsSync('/bin/busybox') && !readFileSync('/bin/busybox').includes('/ld-linux');
+}
+
+function hasMusl() {
+  return readdirSync('/lib').some((name) => name.startsWith('ld-musl-'));
 }
 
 function hasMyhostname() {

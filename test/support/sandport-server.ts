@@ -26,28 +26,28 @@ export interface Connection {
 export class SandportServer {
   readonly data: string;
   readonly #arguments: readonly string[];
+  readonly #home: string | undefined;
   #process: ChildProcess | undefined;
   connection!: Connection;
 
-  private constructor(data: string, args: readonly string[]) {
+  private constructor(data: string, args: readonly string[], home: string | undefined) {
     this.data = data;
     this.#arguments = args;
+    this.#home = home;
   }
 
-  /** Starts one and makes this process trust its authority. */
-  static async start(runtime: string, extra: readonly string[] = []): Promise<SandportServer> {
+  /**
+   * Starts one and makes this process trust its authority.
+   *
+   * @param home of an installation of the test's own; the machine's when left out
+   */
+  static async start(runtime: string, extra: readonly string[] = [], home?: string): Promise<SandportServer> {
     requireRoot();
     const data = await mkdtemp(join(tmpdir(), 'sandport-test-'));
     const port = await freePort();
     const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1'];
-    const server = new SandportServer(data, [
-      ...args,
-      '--listen',
-      `127.0.0.1:${port}`,
-      '--listen',
-      `[::1]:${port}`,
-      ...extra,
-    ]);
+    const listen = ['--listen', `127.0.0.1:${port}`, '--listen', `[::1]:${port}`];
+    const server = new SandportServer(data, [...args, ...listen, ...extra], home);
     try {
       await server.launch();
     } catch (error) {
@@ -62,7 +62,8 @@ export class SandportServer {
   async launch(): Promise<void> {
     const log = openSync(join(this.data, 'output.log'), 'a');
     const before = this.output().length;
-    const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log] });
+    const env = { ...process.env, ...(this.#home !== undefined && { SANDPORT_HOME: this.#home }) };
+    const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log], env });
     this.#process = child;
     await waitFor(
       'the server is ready',
