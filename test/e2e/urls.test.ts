@@ -1,5 +1,6 @@
 // Public URLs as any client sees them: routing, private sandboxes, the masked host, protocols, the error answers.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { after, before, describe, test } from 'node:test';
@@ -34,6 +35,14 @@ while True:
     text = bytes(b ^ frame[2 + i % 4] for i, b in enumerate(frame[6:6 + length]))
     peer.send(bytes([0x81, len(text)]) + text)
 '`;
+
+/** Echoes gRPC messages, and speaks no HTTP/1.1. */
+const GRPC = `node -e '
+require("http2").createServer().on("stream", (stream) => {
+  stream.respond({ "content-type": "application/grpc" }, { waitForTrailers: true });
+  stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+  stream.pipe(stream);
+}).listen(PORT, "ADDRESS", () => console.log("up"))'`;
 
 interface Echo {
   method: string;
@@ -229,6 +238,28 @@ for (const runtime of runtimes) {
         headers: { connection: 'upgrade', upgrade: 'sandport-loopback', 'x-tunnel-port': '4000' },
       };
       assert.equal((await get(`https://${sandbox.getHost(49983)}/`, tunnel)).status, 404, 'nobody else has a tunnel');
+    });
+
+    test('a gRPC server is reached over HTTP/2 to the end, on every address or the loopback only', async () => {
+      for (const [address, port] of [
+        ['0.0.0.0', 5101],
+        ['127.0.0.1', 5102],
+      ] as const) {
+        const script = GRPC.replace('ADDRESS', address).replace('PORT', String(port));
+        const grpc = await sandbox.commands.run(script, { background: true });
+        await waitFor('it listens', () => grpc.stdout.includes('up'));
+        const session = connectHttp2(url(sandbox, port));
+        const stream = session.request({ ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' });
+        const trailers = once(stream, 'trailers');
+        // One message in gRPC's framing, and its echo.
+        const message = Buffer.from([0, 0, 0, 0, 2, 0x68, 0x69]);
+        stream.end(message);
+        const chunks: Buffer[] = [];
+        for await (const chunk of stream) chunks.push(chunk as Buffer);
+        assert.deepEqual(Buffer.concat(chunks), message, address);
+        assert.equal((await trailers)[0]['grpc-status'], '0');
+        session.close();
+      }
     });
 
     test('after a kill its URLs answer 502', async () => {

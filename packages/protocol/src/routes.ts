@@ -21,6 +21,8 @@ export interface Route {
   readonly tunnelToken?: string;
   /** Value of `network.maskRequestHost`, with `${PORT}` still in it. */
   readonly maskRequestHost?: string;
+  /** Ports whose servers get HTTP/2 (without TLS) whenever the client speaks it. gRPC gets it on every port. */
+  readonly http2Ports?: readonly number[];
 }
 
 /** What answers `LABEL.DOMAIN` itself, such as the API: a Unix socket of the control process. */

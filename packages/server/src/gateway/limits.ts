@@ -40,6 +40,8 @@ export const limits = {
   connectionsPerWorker: 50_000,
   /** HTTP/2 streams of one connection that are open at once. */
   streamsPerSession: 250,
+  /** Streams of one HTTP/2 connection to a sandbox, unless its server takes fewer. */
+  streamsPerUpstream: 100,
   /** Bytes that a client may send ahead on one stream, and on all streams of a connection together. */
   streamWindow: 1024 * KIB,
   sessionWindow: 4096 * KIB,

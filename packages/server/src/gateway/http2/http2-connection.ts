@@ -8,7 +8,12 @@ import type { Expiring } from '../sweep.ts';
 import { StreamExchange } from './stream-exchange.ts';
 
 const SESSION_OPTIONS = {
-  settings: { maxConcurrentStreams: limits.streamsPerSession, initialWindowSize: limits.streamWindow },
+  settings: {
+    maxConcurrentStreams: limits.streamsPerSession,
+    initialWindowSize: limits.streamWindow,
+    // WebSockets (RFC 8441).
+    enableConnectProtocol: true,
+  },
   maxHeaderListPairs: limits.headerCount + 5,
   maxSessionMemory: limits.sessionMemory / 1_000_000,
   maxSendHeaderBlockLength: 2 * limits.headBytes,

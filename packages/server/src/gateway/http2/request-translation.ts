@@ -42,6 +42,9 @@ export function trailerLines(raw: readonly string[]): string {
 
 type Fault = 'malformed_request' | 'header_too_large' | 'uri_too_long' | 'not_implemented';
 
+/** gRPC itself; gRPC-Web is made for servers that speak HTTP/1.1. */
+const GRPC = /^application\/grpc(?![-\w])/;
+
 export class Http2Request implements RequestFacts {
   readonly host: string;
   readonly method: string;
@@ -68,7 +71,8 @@ export class Http2Request implements RequestFacts {
 
   #check(): Fault | undefined {
     if (!TOKEN.test(this.method)) return 'malformed_request';
-    if (this.method === 'CONNECT') return 'not_implemented';
+    // The only thing that is asked for by CONNECT (RFC 8441); a tunnel to anywhere is not to be had.
+    if (this.method === 'CONNECT' && !this.isWebSocket) return 'not_implemented';
     if (this.#path.length > limits.targetBytes) return 'uri_too_long';
     if (!TARGET.test(this.#path) && !(this.#path === '*' && this.method === 'OPTIONS')) return 'malformed_request';
     if (!VALUE.test(this.host)) return 'malformed_request';
@@ -90,6 +94,15 @@ export class Http2Request implements RequestFacts {
     return this.#path;
   }
 
+  /** Whether the stream becomes a WebSocket when the server agrees (RFC 8441, section 5). */
+  get isWebSocket(): boolean {
+    return this.method === 'CONNECT' && this.#first(':protocol') === 'websocket';
+  }
+
+  get isGrpc(): boolean {
+    return GRPC.test(this.#first('content-type') ?? '');
+  }
+
   header(name: string): string | undefined {
     return this.#first(name);
   }
@@ -106,22 +119,48 @@ export class Http2Request implements RequestFacts {
    * @param host what the server shall see as Host instead of the client's own
    */
   toHttp1(chunked: boolean, forwardedLines: string, host: string | undefined): Buffer {
-    let text = `${this.method} ${this.#path} HTTP/1.1\r\nHost: ${host ?? this.host}\r\n`;
+    const method = this.isWebSocket ? 'GET' : this.method;
+    let text = `${method} ${this.#path} HTTP/1.1\r\nHost: ${host ?? this.host}\r\n`;
+    for (const [name, value] of this.#forwarded()) text += `${name}: ${value}\r\n`;
+    if (chunked) text += 'Transfer-Encoding: chunked\r\n';
+    if (this.#acceptsTrailers) text += 'TE: trailers\r\n';
+    return Buffer.from(`${text}${forwardedLines}X-Forwarded-Host: ${this.host}\r\n\r\n`, 'latin1');
+  }
+
+  /** The request's head for a server that speaks HTTP/2: names and values in turn. */
+  toHttp2(forwardedLines: string, host: string | undefined): string[] {
+    const fields = [':method', this.method, ':scheme', 'http', ':authority', host ?? this.host, ':path', this.#path];
+    for (const [name, value] of this.#forwarded()) fields.push(name, value);
+    if (this.#acceptsTrailers) fields.push('te', 'trailers');
+    for (const line of forwardedLines.split('\r\n')) {
+      const colon = line.indexOf(':');
+      if (colon !== -1) fields.push(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+    }
+    fields.push('x-forwarded-host', this.host);
+    return fields;
+  }
+
+  get #acceptsTrailers(): boolean {
+    return this.#first('te')?.includes('trailers') === true;
+  }
+
+  /** What goes on to the server as it is. */
+  #forwarded(): [name: string, value: string][] {
+    const fields: [string, string][] = [];
     let cookie = '';
     for (let i = 0; i + 1 < this.#raw.length; i += 2) {
       const name = this.#raw[i]!;
       const value = this.#raw[i + 1]!.trim();
       const plain = name.replaceAll('_', '-');
       if (name.startsWith(':') || DROPPED.has(plain)) continue;
+      if (plain === 'sec-websocket-key' && this.isWebSocket) continue;
       // An underscore here is a second, unread length to servers that take both for one variable.
       if (plain === 'content-length' && plain !== name) continue;
       // HTTP/2 may send a cookie in pieces; to HTTP/1.1 it is one line (RFC 9113, section 8.2.3).
       if (name === 'cookie') cookie = cookie === '' ? value : `${cookie}; ${value}`;
-      else text += `${name}: ${value}\r\n`;
+      else fields.push([name, value]);
     }
-    if (cookie !== '') text += `cookie: ${cookie}\r\n`;
-    if (chunked) text += 'Transfer-Encoding: chunked\r\n';
-    if (this.#first('te')?.includes('trailers') === true) text += 'TE: trailers\r\n';
-    return Buffer.from(`${text}${forwardedLines}X-Forwarded-Host: ${this.host}\r\n\r\n`, 'latin1');
+    if (cookie !== '') fields.push(['cookie', cookie]);
+    return fields;
   }
 }

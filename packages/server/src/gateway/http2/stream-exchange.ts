@@ -1,4 +1,5 @@
-// One HTTP/2 stream: its request goes to the server as HTTP/1.1, and the response comes back as HTTP/2.
+// One HTTP/2 stream: its request goes to the server as HTTP/1.1, and the response comes back as HTTP/2; a WebSocket
+// becomes a tunnel. What has to be HTTP/2 to the end is handed to a relay.
 
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { answerFor, type Refusal } from '../answers/refusal.ts';
@@ -10,8 +11,10 @@ import type { Destination } from '../routing/route-table.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { Http2Relay } from './http2-relay.ts';
 import { Http2Request, trailerLines } from './request-translation.ts';
 import { toHttp2Fields, toTrailers } from './response-translation.ts';
+import { WebSocketHandshake } from './websocket-handshake.ts';
 
 const trailerTable = new FieldTable();
 
@@ -29,6 +32,9 @@ export class StreamExchange implements ResponseSink {
   #requestEnded = false;
   #requestTrailers: readonly string[] = [];
   #responding = false;
+  #handshake: WebSocketHandshake | undefined;
+  #tunnel = false;
+  #upstreamEnded = false;
   #trailers: Record<string, string | string[]> = {};
 
   constructor(stream: ServerHttp2Stream, raw: readonly string[], arrival: Arrival, context: GatewayContext) {
@@ -58,13 +64,21 @@ export class StreamExchange implements ResponseSink {
       return;
     }
     this.#destination = destination;
-    this.#requestEnded = stream.endAfterHeaders;
+    if ((this.#request.isGrpc || destination.http2) && destination.upstream.http2 !== undefined) {
+      const refuse = (refusal: Refusal) => this.#refuse(refusal);
+      new Http2Relay(stream, this.#request, this.#arrival, destination, refuse).start();
+      return;
+    }
+    if (this.#request.isWebSocket) this.#handshake = new WebSocketHandshake();
+    const lines = (this.#handshake?.lines ?? '') + this.#arrival.forwardedLines;
+    // What a client sends on a WebSocket is no body, and waits until the server has agreed.
+    this.#requestEnded = stream.endAfterHeaders || this.#handshake !== undefined;
     this.#chunked = !this.#requestEnded && this.#request.contentLength === -1;
-    this.#sentHead = this.#request.toHttp1(this.#chunked, this.#arrival.forwardedLines, destination.host);
+    this.#sentHead = this.#request.toHttp1(this.#chunked, lines, destination.host);
     if (!this.#send(false)) return;
     stream.on('drain', () => this.#upstream?.resume());
     if (this.#requestEnded) {
-      stream.resume();
+      if (this.#handshake === undefined) stream.resume();
       return;
     }
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -142,9 +156,28 @@ export class StreamExchange implements ResponseSink {
     this.#stream.additionalHeaders(fields);
   }
 
-  onUpgrade(): void {
-    this.#onClose();
-    this.onFailure('malformed');
+  onUpgrade(response: ResponseHead, buf: Buffer, start: number, end: number): void {
+    const stream = this.#stream;
+    const answer = this.#handshake?.accept(response);
+    if (answer === undefined) {
+      this.#onClose();
+      this.onFailure('malformed');
+      return;
+    }
+    this.#responding = true;
+    this.#tunnel = true;
+    this.#sentHead = undefined;
+    if (stream.destroyed || stream.closed) return;
+    stream.respond(answer);
+    this.onBody(buf, start, end, false);
+    stream.on('data', (chunk: Buffer) => {
+      const upstream = this.#upstream;
+      if (upstream?.writable !== true || chunk.length === 0) return;
+      if (!upstream.write(chunk) && upstream.writableLength > 0) stream.pause();
+    });
+    stream.on('end', () => {
+      if (!stream.aborted) this.#upstream?.end();
+    });
   }
 
   onResponse(response: ResponseHead, _buf: Buffer, _start: number, _end: number, done: boolean): void {
@@ -170,6 +203,12 @@ export class StreamExchange implements ResponseSink {
       if (!free) this.#upstream?.pause();
     }
     if (!done) return;
+    if (this.#tunnel) {
+      // The other direction may still be open.
+      this.#upstreamEnded = true;
+      this.#stream.end();
+      return;
+    }
     this.#upstream = undefined;
     this.#stream.end();
     this.#finish();
@@ -180,7 +219,7 @@ export class StreamExchange implements ResponseSink {
   }
 
   onUpstreamDrain(): void {
-    if (!this.#requestEnded) this.#stream.resume();
+    if (!this.#requestEnded || this.#tunnel) this.#stream.resume();
   }
 
   onRouteGone(): void {
@@ -191,7 +230,9 @@ export class StreamExchange implements ResponseSink {
   onFailure(failure: UpstreamFailure): void {
     const failed = this.#upstream;
     this.#upstream = undefined;
-    if (this.#responding) {
+    if (this.#upstreamEnded) {
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    } else if (this.#responding) {
       this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
     } else if (failure === 'broken' && this.#isRepeatable && failed?.reused === true && !failed.responded) {
       this.#send(true);
@@ -204,7 +245,7 @@ export class StreamExchange implements ResponseSink {
 
   /** The response is complete; a client that still sends its request may stop (RFC 9113, section 8.1). */
   #finish(): void {
-    if (this.#requestEnded || this.#stream.endAfterHeaders) return;
+    if ((this.#requestEnded && this.#handshake === undefined) || this.#stream.endAfterHeaders) return;
     const stream = this.#stream;
     stream.resume();
     // Not at once: a stream that is closed while it still writes is never destroyed if its client goes away meanwhile.

@@ -1,17 +1,19 @@
 // What the gateway knows: the sandboxes by ID and the services by label, each with the connections that belong to it.
 
+import { isDeepStrictEqual } from 'node:util';
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { formatHostName } from '@sandport/protocol/host-name';
 import type { GatewaySettings, Route, ServiceRoute } from '@sandport/protocol/routes';
 import type { Sweep } from '../sweep.ts';
-import { Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
-import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { type Cuttable, Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
 
 /** Where a request goes. Made once for each port, so that a request costs no object. */
 export interface Destination {
   readonly upstream: Upstream;
   /** What the server sees as Host, if not what the client sent. */
   readonly host: string | undefined;
+  /** Whether the server wants HTTP/2 from clients that speak it, whatever they ask for. */
+  readonly http2: boolean;
 }
 
 interface PortEntry {
@@ -25,7 +27,7 @@ interface PortEntry {
 /** One start of a sandbox. */
 export class RouteEntry implements UpstreamGroup {
   readonly sweep: Sweep;
-  readonly connections = new Set<UpstreamConnection>();
+  readonly connections = new Set<Cuttable>();
   route: Route;
   /** SHA-256 that a traffic access token must have; undefined for a public sandbox. */
   tokenDigest: Buffer | undefined;
@@ -41,7 +43,9 @@ export class RouteEntry implements UpstreamGroup {
 
   /** Takes what may change while the sandbox runs. */
   update(route: Route): void {
-    const remap = route.maskRequestHost !== this.route.maskRequestHost;
+    const before = this.route;
+    const remap =
+      route.maskRequestHost !== before.maskRequestHost || !isDeepStrictEqual(route.http2Ports, before.http2Ports);
     this.route = route;
     this.tokenDigest = digestOf(route);
     if (remap) for (const [port, entry] of this.#ports) this.#ports.set(port, this.#entry(port, entry.upstream));
@@ -60,7 +64,8 @@ export class RouteEntry implements UpstreamGroup {
   #entry(port: number, upstream: Upstream): PortEntry {
     const mask = port === AGENT_PORT ? undefined : this.route.maskRequestHost?.replaceAll('${PORT}', String(port));
     const combined = formatHostName(port, this.route.sandboxId, this.#domain);
-    return { upstream, direct: { upstream, host: mask }, shared: { upstream, host: mask ?? combined } };
+    const http2 = this.route.http2Ports?.includes(port) === true;
+    return { upstream, direct: { upstream, host: mask, http2 }, shared: { upstream, host: mask ?? combined, http2 } };
   }
 
   /** Cuts every connection, towards the sandbox and towards the clients. */
@@ -71,14 +76,18 @@ export class RouteEntry implements UpstreamGroup {
 
 class ServiceEntry implements UpstreamGroup {
   readonly sweep: Sweep;
-  readonly connections = new Set<UpstreamConnection>();
+  readonly connections = new Set<Cuttable>();
   readonly socketPath: string;
   readonly destination: Destination;
 
   constructor(socketPath: string, sweep: Sweep) {
     this.sweep = sweep;
     this.socketPath = socketPath;
-    this.destination = { upstream: new Upstream(this, { kind: 'service', path: socketPath }), host: undefined };
+    this.destination = {
+      upstream: new Upstream(this, { kind: 'service', path: socketPath }),
+      host: undefined,
+      http2: false,
+    };
   }
 }
 

@@ -4,6 +4,7 @@ import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import type { Refusal } from '../answers/refusal.ts';
 import { limits } from '../limits.ts';
 import type { Sweep } from '../sweep.ts';
+import { Http2Pool } from './http2-pool.ts';
 import type { TunnelTarget } from './loopback-tunnel.ts';
 import type { ResponseSink } from './response-sink.ts';
 import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.ts';
@@ -11,7 +12,12 @@ import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.
 /** Whom an upstream belongs to: one start of a sandbox, or a service. Counts and ends its connections. */
 export interface UpstreamGroup {
   readonly sweep: Sweep;
-  readonly connections: Set<UpstreamConnection>;
+  readonly connections: Set<Cuttable>;
+}
+
+/** A connection that ends abruptly when its sandbox does. */
+export interface Cuttable {
+  cut(): void;
 }
 
 export type UpstreamTarget =
@@ -30,6 +36,7 @@ export class Upstream implements ConnectionOwner {
   readonly sweep: Sweep;
   readonly #group: UpstreamGroup;
   readonly #idle: UpstreamConnection[] = [];
+  #http2: Http2Pool | undefined;
 
   constructor(group: UpstreamGroup, target: UpstreamTarget) {
     this.#group = group;
@@ -62,6 +69,14 @@ export class Upstream implements ConnectionOwner {
     }
     connection.begin(sink, isHead);
     return connection;
+  }
+
+  /** Connections for requests that are HTTP/2 to the end; undefined for services and the agent, which do not speak it. */
+  get http2(): Http2Pool | undefined {
+    if (this.target.kind === 'service' || this.target.port === AGENT_PORT) return undefined;
+    const { host, port } = this.target;
+    this.#http2 ??= new Http2Pool(this.#group, { host, port }, this.#tunnel());
+    return this.#http2;
   }
 
   /** What a client is told when `acquire` gives nothing. */

@@ -1,0 +1,166 @@
+// One HTTP/2 stream whose server in the sandbox speaks HTTP/2 too: a stream to it, with trailers and resets both ways.
+
+import { type ClientHttp2Session, type ClientHttp2Stream, constants, type ServerHttp2Stream } from 'node:http2';
+import type { Refusal } from '../answers/refusal.ts';
+import type { Arrival } from '../context.ts';
+import type { Destination } from '../routing/route-table.ts';
+import { failureRefusal } from '../upstream/failure.ts';
+import type { Http2Session, StreamUser } from '../upstream/http2-session.ts';
+import type { UpstreamFailure } from '../upstream/response-sink.ts';
+import { endToEndFields, type Fields, fieldsByName } from './raw-fields.ts';
+import type { Http2Request } from './request-translation.ts';
+
+export class Http2Relay implements StreamUser {
+  readonly #client: ServerHttp2Stream;
+  readonly #request: Http2Request;
+  readonly #destination: Destination;
+  readonly #refuse: (refusal: Refusal) => void;
+  readonly #head: string[];
+  #session: Http2Session | undefined;
+  #server: ClientHttp2Stream | undefined;
+  /** Whether the client has been told that there is no answer. */
+  #failed = false;
+  #requestTrailers: Fields = {};
+  #responseTrailers: Fields = {};
+
+  /** @param refuse answers the request in the server's stead */
+  constructor(
+    client: ServerHttp2Stream,
+    request: Http2Request,
+    arrival: Arrival,
+    destination: Destination,
+    refuse: (refusal: Refusal) => void,
+  ) {
+    this.#client = client;
+    this.#request = request;
+    this.#destination = destination;
+    this.#refuse = refuse;
+    this.#head = request.toHttp2(arrival.forwardedLines, destination.host);
+  }
+
+  start(): void {
+    const { upstream } = this.#destination;
+    const session = upstream.http2?.acquire();
+    if (session === undefined) {
+      this.#refuse(upstream.fullRefusal());
+      return;
+    }
+    this.#session = session;
+    this.#client.on('close', () => this.#onClientClose());
+    this.#client.on('aborted', () => this.#onClientClose());
+    session.attach(this);
+  }
+
+  onSession(session: ClientHttp2Session): void {
+    const client = this.#client;
+    const endStream = client.endAfterHeaders;
+    let server: ClientHttp2Stream;
+    try {
+      server = session.request(this.#head, { endStream, waitForTrailers: !endStream });
+    } catch {
+      // The server has ended the connection between this request and the one before.
+      this.onFailure('broken');
+      return;
+    }
+    this.#server = server;
+    server.on('error', () => {});
+    server.on('headers', (_headers, _flags, raw: string[]) => this.#onInterim(raw));
+    server.on('response', (_headers, flags: number, raw: string[]) => this.#onResponse(raw, flags));
+    server.on('trailers', (_headers, _flags, raw: string[]) => {
+      this.#responseTrailers = fieldsByName(endToEndFields(raw));
+    });
+    server.on('data', (chunk: Buffer) => {
+      if (!client.destroyed && !client.write(chunk)) server.pause();
+    });
+    server.on('end', () => {
+      if (client.headersSent) client.end();
+    });
+    server.on('drain', () => client.resume());
+    server.on('close', () => this.#onServerClose());
+    client.on('drain', () => server.resume());
+    if (endStream) {
+      client.resume();
+      return;
+    }
+    server.on('wantTrailers', () => server.sendTrailers(this.#requestTrailers));
+    client.on('trailers', (_headers, _flags, raw: string[]) => {
+      this.#requestTrailers = fieldsByName(endToEndFields(raw));
+    });
+    client.on('data', (chunk: Buffer) => {
+      if (!server.destroyed && !server.write(chunk)) client.pause();
+    });
+    client.on('end', () => {
+      if (!client.aborted) server.end();
+    });
+  }
+
+  #onInterim(raw: readonly string[]): void {
+    if (this.#client.destroyed || this.#client.headersSent) return;
+    this.#client.additionalHeaders(fieldsByName(endToEndFields(raw)));
+  }
+
+  #onResponse(raw: readonly string[], flags: number): void {
+    const client = this.#client;
+    if (client.destroyed || client.closed) return;
+    const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0 || this.#request.method === 'HEAD';
+    try {
+      client.respond(endToEndFields(raw), { endStream, waitForTrailers: !endStream });
+    } catch {
+      // Two values of a field that HTTP/2 allows once: a fault of the server's.
+      this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+      return;
+    }
+    if (!endStream) client.on('wantTrailers', () => client.sendTrailers(this.#responseTrailers));
+  }
+
+  /** The client is gone, or has all of its answer. */
+  #onClientClose(): void {
+    const { rstCode } = this.#client;
+    this.#leave();
+    const server = this.#server;
+    if (server === undefined || server.closed) return;
+    server.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
+  }
+
+  #onServerClose(): void {
+    this.#leave();
+    const client = this.#client;
+    const { rstCode } = this.#server!;
+    if (this.#failed || client.destroyed || client.closed) return;
+    if (!client.headersSent) this.#refuse({ code: 'upstream_failed' });
+    else if (rstCode !== constants.NGHTTP2_NO_ERROR || !this.#server!.readableEnded) this.#reset(rstCode);
+    else this.#finish();
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    this.#session = undefined;
+    this.#failed = true;
+    if (this.#client.headersSent) this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+    else this.#refuse(failureRefusal(failure, this.#destination.upstream.target));
+  }
+
+  onRouteGone(): void {
+    this.#session = undefined;
+    this.#failed = true;
+    this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  /** The answer is complete; a client that still sends may stop (RFC 9113, section 8.1). */
+  #finish(): void {
+    const client = this.#client;
+    client.resume();
+    if (client.readableEnded || client.endAfterHeaders) return;
+    if (client.writableFinished) client.close(constants.NGHTTP2_NO_ERROR);
+    else client.once('finish', () => client.close(constants.NGHTTP2_NO_ERROR));
+  }
+
+  #reset(code: number): void {
+    this.#client.close(code === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_INTERNAL_ERROR : code);
+  }
+
+  #leave(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    session?.detach(this);
+  }
+}

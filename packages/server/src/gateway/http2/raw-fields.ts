@@ -1,0 +1,22 @@
+// Header fields as `node:http2` reports them: names and values in turn.
+
+export type Fields = Record<string, string | string[]>;
+
+/** Fields that belong to one hop, and have no place in HTTP/2 (RFC 9113, section 8.2.2). */
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+
+export function endToEndFields(raw: readonly string[]): string[] {
+  const fields: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) if (!HOP_BY_HOP.has(raw[i]!)) fields.push(raw[i]!, raw[i + 1]!);
+  return fields;
+}
+
+/** The form that trailers and interim responses are sent in. */
+export function fieldsByName(raw: readonly string[]): Fields {
+  const fields: Fields = {};
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const known = fields[raw[i]!];
+    fields[raw[i]!] = known === undefined ? raw[i + 1]! : [known, raw[i + 1]!].flat();
+  }
+  return fields;
+}
