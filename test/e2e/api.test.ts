@@ -98,7 +98,7 @@ describe('API', () => {
       400,
       /invalid denied CIDR/,
     );
-    await refuses(call('POST', '/sandboxes', { ...base, autoPause: true }), 400, /pause/);
+    await refuses(call('POST', '/sandboxes', { ...base, autoResume: { enabled: true } }), 400, /autoPause/);
     await refuses(call('GET', '/sandboxes/UPPER'), 400, /Invalid sandbox ID/);
     await refuses(call('GET', `/sandboxes/${'i'.padEnd(21, 'x')}`), 404, /doesn't exist/);
     await refuses(call('DELETE', `/sandboxes/${'i'.padEnd(21, 'x')}`), 404, /doesn't exist/);

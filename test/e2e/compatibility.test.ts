@@ -1,7 +1,7 @@
 // The official client's less used methods, and what it makes of methods that the server does not offer.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { FileNotFoundError, Sandbox, SandboxError, SandboxNotFoundError } from 'e2b';
+import { FileNotFoundError, Sandbox, SandboxNotFoundError } from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 
@@ -43,22 +43,10 @@ describe('compatibility', () => {
     assert.equal((await handle.wait()).stdout, '4\n');
   });
 
-  test('metrics, pauses, forks, snapshots and MCP are not offered, and nothing hangs', async () => {
+  test('metrics and MCP are not offered, and nothing hangs', async () => {
     const { options } = server;
-    const refused: (() => Promise<unknown>)[] = [
-      () => sandbox.getMetrics(),
-      () => sandbox.pause(),
-      () => sandbox.fork(),
-      () => sandbox.createSnapshot(),
-      () => Sandbox.getMetrics(id, options),
-      () => Sandbox.pause(id, options),
-      () => Sandbox.fork(id, options),
-      () => Sandbox.createSnapshot(id, options),
-    ];
+    const refused: (() => Promise<unknown>)[] = [() => sandbox.getMetrics(), () => Sandbox.getMetrics(id, options)];
     for (const call of refused) await assert.rejects(call(), SandboxNotFoundError, String(call));
-    await assert.rejects(sandbox.listSnapshots().nextItems(), SandboxError);
-    await assert.rejects(Sandbox.listSnapshots(options).nextItems(), SandboxError);
-    assert.equal(await Sandbox.deleteSnapshot('none', options), false);
     await assert.rejects(sandbox.getMcpToken(), FileNotFoundError);
     await assert.rejects(Sandbox.create({ ...options, mcp: { time: {} } }), /template 'mcp-gateway' not found/);
     assert.equal(await sandbox.isRunning(), true, 'the sandbox is as before');

@@ -35,7 +35,7 @@ export function leftovers(instance: string, dataDirectory: string): string[] {
   look('cgroup', cgroups());
   look('process', processes());
   if (existsSync(`/run/sandport/${instance}`)) found.push(`directory: /run/sandport/${instance}`);
-  for (const name of ['bundles', 'disks']) {
+  for (const name of ['bundles', 'disks', 'snapshots']) {
     const directory = `${dataDirectory}/${name}`;
     const entries = existsSync(directory) ? readdirSync(directory) : [];
     for (const entry of entries) if (!entry.startsWith('template-')) found.push(`file: ${directory}/${entry}`);

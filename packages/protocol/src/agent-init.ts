@@ -1,8 +1,9 @@
-// What the host tells the agent once, before anything else runs in the sandbox (POST /init).
+// What the host tells the agent (POST /init): before anything else runs in the sandbox, and again when it comes out of a
+// snapshot, perhaps as another sandbox.
 
 /**
- * Body of `POST /init`. The first caller sets `controlToken`; every later call has to present the same one in the
- * header `X-Control-Token`, so that nothing inside the sandbox can call it again.
+ * Body of `POST /init`. The first caller sets `controlToken`; every later call has to present the one that was set
+ * last in the header `X-Control-Token`, so that nothing inside the sandbox can call it again.
  */
 export interface AgentInit {
   readonly controlToken: string;
@@ -25,6 +26,8 @@ export interface AgentInit {
   readonly nameservers: readonly string[];
   /** Domain of the public URLs, with the gateway's port where it is not the scheme's own. */
   readonly domain: string;
+  /** Which start of the sandbox this is; the same within one, another after every resume. */
+  readonly generation?: string;
   /** Wall clock of the host, milliseconds since 1970. */
   readonly now: number;
 }

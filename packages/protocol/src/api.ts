@@ -100,6 +100,38 @@ export const ConnectV2Body = Type.Union([
   Type.Object({ timeout: Type.Optional(Type.Integer()), memory: Type.Optional(Type.Boolean()) }),
   Type.Null(),
 ]);
+/** The body of a pause is optional. */
+export const PauseBody = Type.Union([
+  /** `memory`: whether processes are kept; default true. */
+  Type.Object({ memory: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])) }),
+  Type.Null(),
+]);
+/** Deprecated beside connect. */
+export const ResumeBody = Type.Union([Type.Object({ timeout: Type.Optional(Type.Integer()) }), Type.Null()]);
+
+export const ForkBody = Type.Union([
+  /** `timeout`: seconds of life of each fork. */
+  Type.Object({ timeout: Type.Optional(Type.Integer()), count: Type.Optional(Type.Integer()) }),
+  Type.Null(),
+]);
+/** One for each fork: the sandbox, or why there is none. */
+export const ForkResult = Type.Object({
+  sandbox: Type.Optional(Sandbox),
+  error: Type.Optional(Type.Object({ code: Type.Integer(), message: Type.String(), error_code: Type.String() })),
+});
+export type ForkResult = Static<typeof ForkResult>;
+
+export const SnapshotBody = Type.Union([
+  Type.Object({ name: Type.Optional(Type.String({ minLength: 1, maxLength: 257 })) }),
+  Type.Null(),
+]);
+export const SnapshotInfo = Type.Object({
+  /** With its tag; what a creation takes as `templateID`. */
+  snapshotID: Type.String(),
+  names: Type.Array(Type.String()),
+});
+export type SnapshotInfo = Static<typeof SnapshotInfo>;
+
 export const RefreshBody = Type.Object({ duration: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600 })) });
 
 /** The constant second field of legacy host names; official clients expect some string. */

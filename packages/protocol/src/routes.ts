@@ -9,6 +9,13 @@ export type RouteAccess =
       readonly tokenSha256: string;
     };
 
+export interface HeldRoute {
+  /** Whether the first request is told upward, to have the sandbox resumed; else its next route comes by itself. */
+  readonly wake: boolean;
+  /** SHA-256 of the agent's access token, lower-case hex: only who has it wakes a sandbox by the agent's port. */
+  readonly agentTokenSha256?: string;
+}
+
 /** What the gateway knows of one sandbox. */
 export interface Route {
   readonly sandboxId: string;
@@ -19,6 +26,8 @@ export interface Route {
   readonly access: RouteAccess;
   /** With which the agent is asked to dial a server on the sandbox's loopback; without it such servers are not reached. */
   readonly tunnelToken?: string;
+  /** Present while the sandbox does not run: requests that have access wait for its next route. */
+  readonly held?: HeldRoute;
   /** Value of `network.maskRequestHost`, with `${PORT}` still in it. */
   readonly maskRequestHost?: string;
   /** Ports whose servers get HTTP/2 (without TLS) whenever the client speaks it. gRPC gets it on every port. */
@@ -54,6 +63,9 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Codes of the error table. */
+export type WakeFailure = 'url_sandbox_not_found' | 'url_too_many_sandboxes' | 'url_wake_failed';
+
 /** From the control process to a worker. */
 export type GatewayDownward =
   | {
@@ -69,6 +81,8 @@ export type GatewayDownward =
       readonly sequence: number;
     }
   | { readonly type: 'delete-route'; readonly sandboxId: string; readonly sequence: number }
+  /** Requests that wait for this sandbox are answered with the error. */
+  | { readonly type: 'wake-failed'; readonly sandboxId: string; readonly code: WakeFailure }
   | { readonly type: 'set-tls'; readonly tls: GatewayTls }
   | { readonly type: 'stop' /** How long open requests may go on, in milliseconds. */; readonly graceMs: number };
 
@@ -78,4 +92,6 @@ export type GatewayUpward =
   /** The worker listens and serves the snapshot. */
   | { readonly type: 'ready' }
   | { readonly type: 'applied'; readonly sequence: number }
+  /** A request waits for a sandbox whose route says `wake`. Answered by another route or by `wake-failed`. */
+  | { readonly type: 'wake'; readonly sandboxId: string }
   | { readonly type: 'failed'; readonly message: string };

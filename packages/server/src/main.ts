@@ -14,10 +14,12 @@ import { NEIGHBOUR_ADDRESS } from './host/network/slot.ts';
 import { openLogger } from './logger.ts';
 import { SandboxTokens } from './sandboxes/sandbox-tokens.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
+import { wakeForUrl } from './sandboxes/wake-for-url.ts';
 import { readSettings, type ServerOptions, type Settings } from './settings.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { openDatabase } from './store/database.ts';
 import { SandboxRecords } from './store/sandbox-records.ts';
+import { SnapshotRecords } from './store/snapshot-records.ts';
 import { openOwnAuthority } from './tls/certificate-source.ts';
 
 export interface RunningServer {
@@ -82,6 +84,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],
     workers: settings.gateways,
+    wake: (sandboxId) => wakeForUrl(sandboxes, sandboxId),
     log: logger,
     workerLogPath: data.file('logs/gateway.log'),
   });
@@ -96,6 +99,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const sandboxes: Sandboxes = new Sandboxes({
     store: new SandboxRecords(database),
+    snapshotStore: new SnapshotRecords(database),
     host,
     routes: gateways,
     tokens,

@@ -17,7 +17,7 @@ export function checkInit(value: unknown): AgentInit {
   );
   for (const name of ['sandboxId', 'templateId', 'defaultUser', 'domain'])
     expect(isLine(body[name]), name, 'one line of text');
-  for (const name of ['buildId', 'accessToken', 'tunnelToken', 'defaultWorkdir']) {
+  for (const name of ['buildId', 'accessToken', 'tunnelToken', 'defaultWorkdir', 'generation']) {
     expect(body[name] === undefined || (isLine(body[name]) && body[name] !== ''), name, 'one line of text or absent');
   }
   expect(typeof body.hostname === 'string' && HOSTNAME.test(body.hostname), 'hostname', 'a host name');

@@ -48,8 +48,9 @@ export class Initialization {
   }
 
   #apply(init: AgentInit): void {
-    // A call that was overtaken by a later one must not undo it.
-    if (this.#settings !== undefined && init.now < this.#settings.now) return;
+    // A call that was overtaken by a later one must not undo it; after a restore the host's clock may be another's.
+    const before = this.#settings;
+    if (before !== undefined && before.generation === init.generation && init.now < before.now) return;
     const settings = settingsOf(init);
     writeSystemFiles(this.#root, systemFiles(init, identity(init)));
     this.#settings = settings;

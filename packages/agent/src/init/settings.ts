@@ -15,6 +15,7 @@ export interface Settings {
   readonly defaultWorkdir: string | undefined;
   /** Environment of every process. */
   readonly environment: ReadonlyMap<string, string>;
+  readonly generation: string | undefined;
   /** The host's clock when it sent this. */
   readonly now: number;
 }
@@ -27,6 +28,7 @@ export function settingsOf(init: AgentInit): Settings {
     defaultUser: init.defaultUser,
     defaultWorkdir: init.defaultWorkdir,
     environment: new Map([...Object.entries(init.envVars), ...identity(init)]),
+    generation: init.generation,
     now: init.now,
   };
 }

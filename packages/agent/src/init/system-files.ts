@@ -1,5 +1,6 @@
 // The files by which programs in the sandbox find out where they are. The agent writes them from inside, so that the
 // host follows no path of an image.
+import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
@@ -15,6 +16,8 @@ export function systemFiles(init: AgentInit, identity: ReadonlyMap<string, strin
       `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n${INSIDE_ADDRESS} ${init.hostname}\n`,
     ],
     ['/etc/hostname', `${init.hostname}\n`],
+    // Of this sandbox and no other, also when it was forked (machine-id(5)).
+    ['/etc/machine-id', `${createHash('sha256').update(`machine ${init.sandboxId}`).digest('hex').slice(0, 32)}\n`],
     // Names that nobody answers for fail in 4 s, not in the 10 s of the C library's defaults.
     [
       '/etc/resolv.conf',

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SandportError } from '@sandport/protocol/errors';
 import fc from 'fast-check';
-import type { RunningSandbox } from '../sandboxes/sandbox-record.ts';
+import { KILL_AT_TIMEOUT } from '../sandboxes/lifecycle.ts';
+import type { SandboxRecord } from '../sandboxes/sandbox-record.ts';
 import { type ListQuery, listPage } from './list-query.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 
-function sandbox(id: string, startedAt = START, metadata: Record<string, string> = {}): RunningSandbox {
+function sandbox(id: string, startedAt = START, metadata: Record<string, string> = {}): SandboxRecord {
   return {
     id,
     state: 'running',
@@ -22,16 +23,18 @@ function sandbox(id: string, startedAt = START, metadata: Record<string, string>
       secure: true,
       network: { allowPublicTraffic: true, allowOut: [], denyOut: [] },
       limits: { memoryMB: 1024, cpuCount: 2, diskSizeMB: 1024, processes: 100 },
+      lifecycle: KILL_AT_TIMEOUT,
+      defaults: { user: 'user', workdir: '/home/user', env: {} },
     },
-    placement: { slot: 0, disk: 'disk-1', address: '198.18.0.1' },
+    placement: undefined,
   };
 }
 
-function ids(all: readonly RunningSandbox[], query: ListQuery = {}): string[] {
+function ids(all: readonly SandboxRecord[], query: ListQuery = {}): string[] {
   return listPage(all, query).items.map(({ id }) => id);
 }
 
-function allPages(all: () => readonly RunningSandbox[], query: ListQuery): string[][] {
+function allPages(all: () => readonly SandboxRecord[], query: ListQuery): string[][] {
   const pages: string[][] = [];
   for (let nextToken: string | undefined; ; ) {
     const page = listPage(all(), { ...query, ...(nextToken !== undefined && { nextToken }) });
@@ -145,9 +148,14 @@ test('only those started at a time or after it are listed, in any time zone', ()
   assert.deepEqual(ids(all, { startedAfter: '2026-01-01T02:00:00+02:00' }), ['i1']);
 });
 
-test('running sandboxes are listed unless only paused ones are asked for', () => {
-  for (const state of ['running', 'running,paused', '']) assert.deepEqual(ids([sandbox('i1')], { state }), ['i1']);
-  assert.deepEqual(ids([sandbox('i1')], { state: 'paused' }), []);
+test('those in the states that are asked for are listed; on the way to a pause and back counts as paused', () => {
+  const states = ['creating', 'running', 'pausing', 'paused', 'resuming', 'ending'] as const;
+  const all = states.map((state) => ({ ...sandbox(`i${state}`), state }));
+  const paused = ['ipaused', 'ipausing', 'iresuming'];
+  const order = 'asc';
+  assert.deepEqual(ids(all, { order, state: 'running' }), ['irunning']);
+  assert.deepEqual(ids(all, { order, state: 'paused' }), paused);
+  for (const state of ['running,paused', '']) assert.deepEqual(ids(all, { order, state }), [...paused, 'irunning']);
 });
 
 test('a parameter that cannot be right is refused by its name', () => {

@@ -1,6 +1,6 @@
-// The query of the sandbox list: filters, order and pages. The token is opaque to clients.
+// The queries of lists: filters, order and pages. The token is opaque to clients.
 import { SandportError } from '@sandport/protocol/errors';
-import type { RunningSandbox } from '../sandboxes/sandbox-record.ts';
+import { publicState, type SandboxRecord } from '../sandboxes/sandbox-record.ts';
 
 const MAX_LIMIT = 100;
 
@@ -14,34 +14,43 @@ export interface ListQuery {
   readonly startedAfter?: string;
 }
 
-export interface Page {
-  readonly items: readonly RunningSandbox[];
+export interface Page<T> {
+  readonly items: readonly T[];
   /** Absent on the last page. */
   readonly nextToken?: string;
 }
 
 /** Throws `validation_failed` or `bad_request`. */
-export function listPage(all: readonly RunningSandbox[], query: ListQuery): Page {
-  const ascending = readOrder(query.order) === 'asc';
-  const limit = readLimit(query.limit);
+export function listPage(all: readonly SandboxRecord[], query: ListQuery): Page<SandboxRecord> {
   const wanted = readMetadata(query.metadata);
   const after = readTime(query.startedAfter);
-  const cursor = query.nextToken === undefined ? undefined : readToken(query.nextToken);
+  const states = readStates(query.state);
   if (query.template?.includes(':')) throw invalid('template', 'a template ID or alias without a tag');
-  if (!readStates(query.state).includes('running')) return { items: [] };
-  const direction = ascending ? 1 : -1;
+  const chosen = all.filter(
+    ({ spec, startedAt, ...record }) =>
+      states.includes(publicState(record) ?? '') &&
+      wanted.every(([key, value]) => spec.metadata[key] === value) &&
+      (after === undefined || startedAt >= after) &&
+      (query.template === undefined || query.template === spec.templateId || query.template === spec.alias),
+  );
+  return pageOf(chosen, (record) => record, query);
+}
+
+/** One page of `all`, in the order of their positions. Throws `validation_failed` or `bad_request`. */
+export function pageOf<T>(
+  all: readonly T[],
+  position: (item: T) => Position,
+  query: Pick<ListQuery, 'limit' | 'nextToken' | 'order'>,
+): Page<T> {
+  const direction = readOrder(query.order) === 'asc' ? 1 : -1;
+  const limit = readLimit(query.limit);
+  const cursor = query.nextToken === undefined ? undefined : readToken(query.nextToken);
   const sorted = all
-    .filter(
-      ({ spec, startedAt }) =>
-        wanted.every(([key, value]) => spec.metadata[key] === value) &&
-        (after === undefined || startedAt >= after) &&
-        (query.template === undefined || query.template === spec.templateId || query.template === spec.alias),
-    )
-    .sort((a, b) => direction * compare(a, b))
-    .filter((record) => cursor === undefined || direction * compare(record, cursor) > 0);
+    .toSorted((a, b) => direction * compare(position(a), position(b)))
+    .filter((item) => cursor === undefined || direction * compare(position(item), cursor) > 0);
   const items = sorted.slice(0, limit);
   const last = items.at(-1);
-  return sorted.length > limit && last !== undefined ? { items, nextToken: writeToken(last) } : { items };
+  return sorted.length > limit && last !== undefined ? { items, nextToken: writeToken(position(last)) } : { items };
 }
 
 interface Position {

@@ -7,11 +7,11 @@ import {
   type Sandbox,
   type SandboxDetail,
 } from '@sandport/protocol/api';
-import type { NetworkSpec, RunningSandbox } from '../sandboxes/sandbox-record.ts';
+import { type NetworkSpec, publicState, type SandboxRecord } from '../sandboxes/sandbox-record.ts';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
 
 /** Answer of create and connect: the only ones with the tokens, next to the detail's agent token. */
-export function sandboxAnswer(record: RunningSandbox, tokens: SandboxTokens): Sandbox {
+export function sandboxAnswer(record: SandboxRecord, tokens: SandboxTokens): Sandbox {
   return {
     templateID: record.spec.templateId,
     alias: record.spec.alias,
@@ -25,7 +25,7 @@ export function sandboxAnswer(record: RunningSandbox, tokens: SandboxTokens): Sa
   };
 }
 
-export function listedAnswer(record: RunningSandbox): ListedSandbox {
+export function listedAnswer(record: SandboxRecord): ListedSandbox {
   return {
     templateID: record.spec.templateId,
     alias: record.spec.alias,
@@ -37,20 +37,20 @@ export function listedAnswer(record: RunningSandbox): ListedSandbox {
     memoryMB: record.spec.limits.memoryMB,
     diskSizeMB: record.spec.limits.diskSizeMB,
     metadata: { ...record.spec.metadata },
-    state: 'running',
+    state: publicState(record) ?? 'running',
     envdVersion: AGENT_PROTOCOL_VERSION,
   };
 }
 
-export function detailAnswer(record: RunningSandbox, tokens: SandboxTokens): SandboxDetail {
-  const { network, secure } = record.spec;
+export function detailAnswer(record: SandboxRecord, tokens: SandboxTokens): SandboxDetail {
+  const { network, secure, lifecycle } = record.spec;
   return {
     ...listedAnswer(record),
     ...(secure && { envdAccessToken: tokens.agentAccess(record.id) }),
     ...(network.allowInternetAccess !== undefined && { allowInternetAccess: network.allowInternetAccess }),
     domain: null,
     network: networkAnswer(network),
-    lifecycle: { autoResume: false, onTimeout: 'kill' },
+    lifecycle: { autoResume: lifecycle.autoResume, onTimeout: lifecycle.onTimeout },
   };
 }
 

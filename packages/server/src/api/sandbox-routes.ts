@@ -1,7 +1,6 @@
 // Create, read, list and kill sandboxes.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { CreateSandboxBody, CreateSandboxV2Body, ListedSandbox, Sandbox, SandboxDetail } from '@sandport/protocol/api';
-import { SandportError } from '@sandport/protocol/errors';
 import { Type } from 'typebox';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
 import type { CreateRequest, Sandboxes } from '../sandboxes/sandboxes.ts';
@@ -61,7 +60,7 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     async (request, reply) => {
       const { items, nextToken } = listPage(sandboxes.list(), request.query);
       if (nextToken !== undefined) reply.header('X-Next-Token', nextToken);
-      reply.header('X-Total-Running', sandboxes.list().length);
+      reply.header('X-Total-Running', sandboxes.runningCount);
       return items.map(listedAnswer);
     },
   );
@@ -77,7 +76,8 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     },
     async (request) => {
       const { metadata } = request.query;
-      return listPage(sandboxes.list(), metadata === undefined ? {} : { metadata }).items.map(listedAnswer);
+      const query = { state: 'running', ...(metadata !== undefined && { metadata }) };
+      return listPage(sandboxes.list(), query).items.map(listedAnswer);
     },
   );
 
@@ -98,12 +98,6 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
 };
 
 function createRequest(body: CreateSandboxBody): CreateRequest {
-  if (body.autoPause || body.autoResume?.enabled) {
-    throw new SandportError(
-      'not_supported',
-      'this server does not pause sandboxes: leave autoPause and autoResume out',
-    );
-  }
   const network = body.network ?? {};
   return {
     template: body.templateID,
@@ -111,6 +105,11 @@ function createRequest(body: CreateSandboxBody): CreateRequest {
     secure: body.secure ?? false,
     metadata: body.metadata ?? {},
     envVars: body.envVars ?? {},
+    lifecycle: {
+      pauseAtTimeout: body.autoPause ?? false,
+      keepMemory: body.autoPauseMemory,
+      autoResume: body.autoResume?.enabled ?? false,
+    },
     network: {
       allowPublicTraffic: network.allowPublicTraffic ?? true,
       ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),

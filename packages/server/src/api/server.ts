@@ -6,7 +6,9 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { requireApiKey } from './authentication.ts';
 import { answerErrors } from './error-answers.ts';
 import { networkRoutes } from './network-routes.ts';
+import { pauseRoutes } from './pause-routes.ts';
 import { type SandboxRoutesOptions, sandboxRoutes } from './sandbox-routes.ts';
+import { snapshotRoutes } from './snapshot-routes.ts';
 import { timeoutRoutes } from './timeout-routes.ts';
 
 const BODY_LIMIT = 1024 * 1024;
@@ -53,6 +55,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     await scope.register(sandboxRoutes, options);
     await scope.register(timeoutRoutes, options);
     await scope.register(networkRoutes, options);
+    await scope.register(pauseRoutes, options);
+    await scope.register(snapshotRoutes, options);
   });
   return app;
 }

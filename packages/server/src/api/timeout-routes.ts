@@ -1,14 +1,12 @@
-// Everything that moves the end of a sandbox.
+// Moves of the end of a sandbox that runs.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { ConnectBody, ConnectV2Body, RefreshBody, Sandbox, TimeoutBody } from '@sandport/protocol/api';
-import { sandboxAnswer } from './sandbox-answers.ts';
+import { RefreshBody, TimeoutBody } from '@sandport/protocol/api';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 import type { SandboxRoutesOptions } from './sandbox-routes.ts';
 
 const DEFAULT_REFRESH_SECONDS = 15;
-const DEFAULT_CONNECT_SECONDS = 300;
 
-export const timeoutRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = async (app, { sandboxes, tokens }) => {
+export const timeoutRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = async (app, { sandboxes }) => {
   app.post(
     '/sandboxes/:sandboxID/timeout',
     { schema: { summary: 'Move the end, also to an earlier time', params: SandboxIdParameter, body: TimeoutBody } },
@@ -25,38 +23,6 @@ export const timeoutRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
       const seconds = Math.max(request.body.duration ?? DEFAULT_REFRESH_SECONDS, DEFAULT_REFRESH_SECONDS);
       sandboxes.extend(readSandboxId(request.params.sandboxID), seconds);
       return reply.status(204).send();
-    },
-  );
-
-  app.post(
-    '/sandboxes/:sandboxID/connect',
-    {
-      schema: {
-        summary: 'Connect to a sandbox and move its end to a later time',
-        params: SandboxIdParameter,
-        body: ConnectBody,
-        response: { 200: Sandbox },
-      },
-    },
-    async (request) => {
-      const record = sandboxes.extend(readSandboxId(request.params.sandboxID), request.body.timeout);
-      return sandboxAnswer(record, tokens);
-    },
-  );
-
-  app.post(
-    '/v2/sandboxes/:sandboxID/connect',
-    {
-      schema: {
-        summary: 'Connect to a sandbox and move its end to a later time',
-        params: SandboxIdParameter,
-        body: ConnectV2Body,
-        response: { 200: Sandbox },
-      },
-    },
-    async (request) => {
-      const seconds = request.body?.timeout ?? DEFAULT_CONNECT_SECONDS;
-      return sandboxAnswer(sandboxes.extend(readSandboxId(request.params.sandboxID), seconds), tokens);
     },
   );
 };

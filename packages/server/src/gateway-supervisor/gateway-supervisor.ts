@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { GatewaySettings, GatewayTls, Route, ServiceRoute } from '@sandport/protocol/routes';
+import type { GatewaySettings, GatewayTls, Route, ServiceRoute, WakeFailure } from '@sandport/protocol/routes';
 import { identify, isRunning, type ProcessIdentity, signal, untilGone } from '../process-identity.ts';
 import { assertUnused } from './ports.ts';
 import { WorkerFile } from './worker-file.ts';
@@ -37,6 +37,8 @@ export interface GatewaySupervisorOptions {
   readonly services: readonly ServiceRoute[];
   /** How many workers share the ports. */
   readonly workers: number;
+  /** Resumes a sandbox for requests that wait. Resolves when its route has been set, or with why it has none. */
+  readonly wake?: (sandboxId: string) => Promise<WakeFailure | undefined>;
   readonly log: SupervisorLog;
   /** File that the workers' own log is appended to; without it there is none. */
   readonly workerLogPath?: string;
@@ -179,6 +181,7 @@ export class GatewaySupervisor implements AsyncDisposable {
         hello: (one) => this.#onHello(one),
         ready: () => this.#onReady?.(),
         failed: (one, message) => this.#onFailed(one, message),
+        wake: (one, sandboxId) => void this.#onWake(one, sandboxId),
         closed: (one) => this.#onClosed(one),
       });
       this.#links.add(link);
@@ -230,6 +233,11 @@ export class GatewaySupervisor implements AsyncDisposable {
   #onFailed(link: WorkerLink, message: string): void {
     this.#options.log.error({ worker: link.pid, message }, 'gateway worker cannot start');
     this.#onStartFailure?.(new Error(`gateway worker cannot start: ${message}`));
+  }
+
+  async #onWake(link: WorkerLink, sandboxId: string): Promise<void> {
+    const code = await this.#options.wake?.(sandboxId);
+    if (code !== undefined) link.send({ type: 'wake-failed', sandboxId, code });
   }
 
   #onClosed(link: WorkerLink): void {

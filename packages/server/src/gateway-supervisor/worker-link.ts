@@ -10,6 +10,7 @@ export interface WorkerLinkEvents {
   hello(link: WorkerLink): void;
   ready(link: WorkerLink): void;
   failed(link: WorkerLink, message: string): void;
+  wake(link: WorkerLink, sandboxId: string): void;
   closed(link: WorkerLink): void;
 }
 
@@ -81,6 +82,9 @@ export class WorkerLink {
         return;
       case 'failed':
         this.#events.failed(this, message.message);
+        return;
+      case 'wake':
+        this.#events.wake(this, message.sandboxId);
         return;
       case 'applied':
         this.#applied.get(message.sequence)?.();

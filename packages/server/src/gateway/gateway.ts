@@ -17,6 +17,8 @@ export interface GatewayStart {
   readonly tls: GatewayTls;
   readonly services: readonly ServiceRoute[];
   readonly routes: readonly Route[];
+  /** Asks the control process to resume a sandbox. */
+  readonly wake: (sandboxId: string) => void;
 }
 
 export class Gateway {
@@ -31,7 +33,7 @@ export class Gateway {
 
   private constructor(start: GatewayStart) {
     this.settings = start.settings;
-    this.table = new RouteTable(start.settings, this.#sweep);
+    this.table = new RouteTable(start.settings, this.#sweep, start.wake);
     this.table.replace(start.routes, start.services);
     this.#context = {
       router: new Router(this.table),

@@ -28,6 +28,10 @@ export const limits = {
   /** After how long without traffic the kernel probes whether a peer is still there. */
   keepAliveProbe: 30 * SECOND,
 
+  /** How long a request waits for a sandbox that is being resumed, and how many of them do in one worker. */
+  wakeTime: 60 * SECOND,
+  waitingPerSandbox: 1024,
+
   connectTime: 10 * SECOND,
   /** Idle connections to one port of one sandbox. */
   idleUpstreams: 64,

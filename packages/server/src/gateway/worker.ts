@@ -36,7 +36,8 @@ async function stop(graceMs: number): Promise<void> {
 
 async function start(message: GatewayDownward & { type: 'snapshot' }): Promise<void> {
   try {
-    gateway = await Gateway.start(message);
+    const wake = (sandboxId: string) => link.send({ type: 'wake', sandboxId });
+    gateway = await Gateway.start({ ...message, wake });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     log('error', 'worker cannot start', { error: text });
@@ -79,6 +80,8 @@ function onMessage(message: GatewayDownward): void {
     void starting?.then(() => gateway !== undefined && onMessage(message));
   } else if (message.type === 'set-tls') {
     setTls(gateway, message.tls);
+  } else if (message.type === 'wake-failed') {
+    gateway.table.wakeFailed(message.sandboxId, message.code);
   } else {
     if (message.type === 'set-route') gateway.table.setRoute(message.route);
     else gateway.table.deleteRoute(message.sandboxId);

@@ -10,17 +10,20 @@ const POLL_MS = 4;
 const ATTEMPT_MS = 5000;
 const MAX_ANSWER = 4096;
 
-/** Waits for the agent to listen and initialises it. Throws `agent_unreachable` after `timeoutMs`. */
+/**
+ * Waits for the agent to listen and initialises it. Throws `agent_unreachable` after `timeoutMs`.
+ *
+ * @param controlToken what the agent knows the host by until now
+ */
 export async function initialiseAgent(
   address: string,
   init: AgentInit,
   timeoutMs: number,
-  signal?: AbortSignal,
+  controlToken = init.controlToken,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    signal?.throwIfAborted();
-    const outcome = await postInit(address, init);
+    const outcome = await postInit(address, init, controlToken);
     if (outcome === 204) return;
     if (typeof outcome === 'number') {
       throw new SandportError('agent_unreachable', `the agent refused its initialisation with status ${outcome}`);
@@ -28,7 +31,7 @@ export async function initialiseAgent(
     if (Date.now() > deadline) {
       throw new SandportError('agent_unreachable', `the agent did not answer within ${timeoutMs} ms: ${outcome}`);
     }
-    await delay(POLL_MS, undefined, signal ? { signal } : {});
+    await delay(POLL_MS);
   }
 }
 
@@ -37,8 +40,8 @@ export async function agentIsHealthy(address: string): Promise<boolean> {
   return (await send(address, 'GET', '/health', undefined, undefined)) === 204;
 }
 
-function postInit(address: string, init: AgentInit): Promise<number | string> {
-  return send(address, 'POST', '/init', JSON.stringify(init), init.controlToken);
+function postInit(address: string, init: AgentInit, controlToken: string): Promise<number | string> {
+  return send(address, 'POST', '/init', JSON.stringify(init), controlToken);
 }
 
 /** The status, or the code of the connection error. */

@@ -1,7 +1,10 @@
 // This machine: starts a sandbox from what is ready, ends it, and knows after a restart what still runs.
+
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
+import { SandportError } from '@sandport/protocol/errors';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
 import { initialiseAgent } from './agent-client.ts';
 import { removeCgroups } from './cgroups.ts';
@@ -10,12 +13,23 @@ import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
 import type { EgressPolicy } from './network/egress-policy.ts';
 import { Firewall } from './network/firewall.ts';
-import { createSlots, listSlots, relaxSlot, removeSlot, type Slot, type SlotNames, slotNames } from './network/slot.ts';
+import {
+  createSlots,
+  cutSlot,
+  listSlots,
+  mendSlot,
+  relaxSlot,
+  removeSlot,
+  type Slot,
+  type SlotNames,
+  slotNames,
+} from './network/slot.ts';
 import { ReadyPool } from './ready-pool.ts';
 import { IdleSlack } from './runtime/idle-slack.ts';
 import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
-import type { ResourceLimits, Runtime, RuntimeName } from './runtime/runtime.ts';
+import type { ContainerBasis, ContainerSpec, ResourceLimits, Runtime, RuntimeName } from './runtime/runtime.ts';
+import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.ts';
 
 export interface HostOptions {
   /** Short name of this instance, a-z0-9, at most 6 characters. */
@@ -33,21 +47,44 @@ export interface HostOptions {
   readonly onBackgroundError: (event: string, error: unknown) => void;
 }
 
-export interface StartRequest {
-  readonly sandboxId: string;
-  readonly template: Template;
+/** From what a container is started. */
+export type StartSource =
+  | { readonly kind: 'template'; readonly template: Template }
+  /** Processes and files of a snapshot go on; of one without memory its files are there. */
+  | { readonly kind: 'snapshot'; readonly id: string };
+
+/** What makes a started container this sandbox. */
+export interface Identity {
   readonly egress: EgressPolicy;
   readonly init: AgentInit;
+  /** What the agent was last initialised with, where it comes out of a snapshot. */
+  readonly previousControlToken?: string;
 }
 
 /** What the core keeps of a started sandbox, enough to find it again after a restart. */
 export interface Placement {
+  /** Name of the container, its bundle and its control group. */
+  readonly container: string;
   readonly slot: number;
   readonly disk: string;
   readonly address: string;
+  readonly basis: ContainerBasis;
+}
+
+/** Where a start begins: from an image alone, from memory as it was, or from a disk as it was. */
+interface Origin {
+  readonly basis: ContainerBasis;
+  /** Directory of a checkpoint. */
+  readonly memory?: string;
+  /** File of a disk. */
+  readonly disk?: string;
 }
 
 const AGENT_START_MS = 30_000;
+/** Inside every sandbox; part of a snapshot, and so of no sandbox in particular. */
+export const SANDBOX_HOSTNAME = 'sandbox';
+/** Name of the disk in a snapshot that has one. */
+const DISK_FILE = 'disk';
 const RUN_DIRECTORY = '/run/sandport';
 
 export class Host {
@@ -62,6 +99,7 @@ export class Host {
   readonly #freeIndices: number[] = [];
   readonly #processes = new Map<string, ProcessIdentity>();
   readonly #idleSlack = new IdleSlack();
+  readonly #snapshots: SnapshotStore;
 
   private constructor(options: HostOptions, runtime: Runtime, block: AddressBlock) {
     this.#options = options;
@@ -75,6 +113,7 @@ export class Host {
       permitted: options.permittedRanges,
     });
     this.#disks = new DiskStore(join(options.dataDirectory, 'disks'));
+    this.#snapshots = new SnapshotStore(join(options.dataDirectory, 'snapshots'));
     this.#slots = new ReadyPool<Slot>({
       size: options.ready,
       make: () => this.#makeSlot(),
@@ -100,16 +139,25 @@ export class Host {
     return new Host(options, runtime, block);
   }
 
+  /** Whether a sandbox's processes survive a pause, and can be forked. */
+  get keepsMemory(): boolean {
+    return this.#runtime.checkpoints !== undefined;
+  }
+
   /**
    * Brings the machine in line with the records: what runs and is owned stays, all else that bears this instance's
-   * name is removed. Returns the IDs that still run. To be called once, before anything is started.
+   * name is removed. Returns the names of the containers that still run. To be called once, before anything is started.
    */
-  async reconcile(owned: ReadonlyMap<string, Placement & { readonly egress: EgressPolicy }>): Promise<Set<string>> {
+  async reconcile(owned: {
+    readonly placements: readonly (Placement & { readonly egress: EgressPolicy })[];
+    readonly snapshots: ReadonlySet<string>;
+  }): Promise<Set<string>> {
     const alive = new Set<string>();
-    await this.#runtime.endOrphanedStarts();
+    const containers = new Set(owned.placements.map(({ container }) => container));
+    await this.#runtime.endOrphans();
     for (const container of await this.#runtime.list()) {
       const identity = container.running ? identify(container.pid) : undefined;
-      if (owned.has(container.id) && identity !== undefined) {
+      if (containers.has(container.id) && identity !== undefined) {
         alive.add(container.id);
         this.#processes.set(container.id, identity);
       } else {
@@ -120,12 +168,15 @@ export class Host {
     for (const id of await readdir(this.#bundlesDirectory()).catch(() => [])) {
       if (!alive.has(id)) await this.#removeContainer(id);
     }
-    const kept = [...owned].filter(([id]) => alive.has(id)).map(([, placement]) => placement);
+    const kept = owned.placements.filter(({ container }) => alive.has(container));
     const usedSlots = new Set(kept.map(({ slot }) => slot));
     const usedDisks = new Set(kept.map(({ disk }) => disk));
     for (const index of await listSlots(this.#names)) if (!usedSlots.has(index)) await removeSlot(this.#names, index);
     for (const name of await this.#disks.list()) if (!usedDisks.has(name)) await this.#disks.remove(name);
+    await this.#snapshots.keepOnly(owned.snapshots);
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!usedSlots.has(index)) this.#freeIndices.push(index);
+    // A pause that was interrupted has cut its slot.
+    for (const { slot, address } of kept) await mendSlot(this.#names, { index: slot, address });
     await this.#firewall.install(
       kept.map(({ slot, address, egress }) => ({ index: slot, address, egress })),
       this.#options.dnsPort,
@@ -135,42 +186,161 @@ export class Host {
     return alive;
   }
 
-  /** Starts a sandbox and returns when its agent has been initialised. Leaves nothing behind when it fails. */
-  async start(request: StartRequest, placed: (placement: Placement) => void): Promise<Placement> {
+  /** Starts a sandbox and returns when it has been handed over. Leaves nothing behind when it fails. */
+  async start(source: StartSource, identity: Identity, placed: (placement: Placement) => void): Promise<Placement> {
+    const placement = await this.startContainer(source, identity.egress, placed);
+    try {
+      await this.handOver(placement, identity);
+    } catch (error) {
+      await this.remove(placement);
+      throw error;
+    }
+    return placement;
+  }
+
+  /**
+   * Starts a container that is nobody's yet: its agent waits for an identity. Leaves nothing behind when it fails.
+   *
+   * @param egress in force before anything runs: the processes of a snapshot go on at once
+   * @param placed is told the place before anything is started in it
+   */
+  async startContainer(
+    source: StartSource,
+    egress: EgressPolicy,
+    placed: (placement: Placement) => void,
+  ): Promise<Placement> {
+    const { basis, memory, disk: saved } = await this.#origin(source);
     await using cleanup = new AsyncDisposableStack();
-    const [slotResult, diskResult] = await Promise.allSettled([this.#slots.take(), this.#readyDisks.take()]);
+    const [slotResult, diskResult] = await Promise.allSettled([this.#slots.take(), this.#takeDisk(basis, saved)]);
     if (slotResult.status === 'fulfilled') cleanup.defer(() => this.#removeSlot(slotResult.value.index));
     if (diskResult.status === 'fulfilled') cleanup.defer(() => this.#disks.remove(diskResult.value.name));
     if (slotResult.status === 'rejected') throw slotResult.reason;
     if (diskResult.status === 'rejected') throw diskResult.reason;
     const slot = slotResult.value;
     const disk = diskResult.value;
-    const placement: Placement = { slot: slot.index, disk: disk.name, address: slot.address };
+    const container = newContainerName();
+    const placement: Placement = { container, slot: slot.index, disk: disk.name, address: slot.address, basis };
     placed(placement);
-    const bundle = this.#bundle(request.sandboxId);
+    const bundle = this.#bundle(container);
     await mkdir(bundle, { recursive: true, mode: 0o711 });
-    cleanup.defer(() => this.#removeContainer(request.sandboxId));
-    await this.#firewall.setEgress(slot.address, request.egress);
-    await this.#runtime.run({
-      id: request.sandboxId,
+    cleanup.defer(() => this.#removeContainer(container));
+    await this.#firewall.setEgress(slot.address, egress);
+    const spec: ContainerSpec = {
+      id: container,
       bundle,
       networkNamespace: slot.namespacePath,
-      image: request.template.image,
       writable: disk.directory,
-      agentDirectory: this.#options.agentDirectory,
-      hostname: request.init.hostname,
-      limits: this.#options.limits,
-    });
-    await initialiseAgent(slot.address, request.init, AGENT_START_MS);
+      hostname: SANDBOX_HOSTNAME,
+      ...basis,
+    };
+    if (memory === undefined) await this.#runtime.run(spec);
+    else await this.#runtime.checkpoints!.restore(spec, memory);
     cleanup.move();
     return placement;
   }
 
+  /** Makes a started container a sandbox: network policy, names, tokens, environment, time. */
+  async handOver(placement: Placement, { egress, init, previousControlToken }: Identity): Promise<void> {
+    await this.#firewall.setEgress(placement.address, egress);
+    await initialiseAgent(placement.address, init, AGENT_START_MS, previousControlToken);
+  }
+
   /** Ends every process of a sandbox and removes all that it had. Can be repeated. */
-  async remove(sandboxId: string, placement: Placement | undefined): Promise<void> {
-    await this.#removeContainer(sandboxId);
-    if (placement === undefined) return;
+  async remove(placement: Placement): Promise<void> {
+    await this.#removeContainer(placement.container);
     await Promise.all([this.#removeSlot(placement.slot), this.#disks.remove(placement.disk)]);
+  }
+
+  /**
+   * Writes down a sandbox that runs on. Its TCP connections are reset. The snapshot is durable when this returns; when
+   * it throws there is none. Throws `not_supported` where the runtime cannot.
+   */
+  async snapshot(placement: Placement, id: string): Promise<void> {
+    const { checkpoints } = this.#runtime;
+    if (checkpoints === undefined) {
+      throw new SandportError(
+        'not_supported',
+        `${this.#runtime.name} cannot keep the memory of a sandbox: start Sandport with --runtime runsc`,
+      );
+    }
+    await this.#snapshots.create(id, this.#manifest('memory', placement), (directory) =>
+      checkpoints.save(placement.container, directory),
+    );
+  }
+
+  /**
+   * Writes down a sandbox that is to end. When it throws there is no snapshot and the sandbox runs on; when it returns
+   * the snapshot is durable, and the place is to be removed with `removePaused`.
+   */
+  async pause(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
+    if (!keepMemory) return this.#pauseDisk(placement, id);
+    // What it does between the checkpoint and its end is not in the snapshot, so nobody may see it.
+    await cutSlot(this.#names, placement.slot);
+    try {
+      await this.snapshot(placement, id);
+    } catch (error) {
+      await mendSlot(this.#names, { index: placement.slot, address: placement.address });
+      throw error;
+    }
+  }
+
+  /** The disk gets a second name, and is what it will be when its processes have ended and it is unmounted. */
+  async #pauseDisk(placement: Placement, id: string): Promise<void> {
+    if (this.keepsMemory) {
+      throw new SandportError(
+        'not_supported',
+        `${this.#runtime.name} keeps files and memory together: leave keepMemory out`,
+      );
+    }
+    await this.#snapshots.create(id, this.#manifest('disk', placement), (directory) =>
+      this.#disks.save(placement.disk, join(directory, DISK_FILE)),
+    );
+  }
+
+  /** Removes the place of a sandbox that has been paused. Can be repeated. */
+  async removePaused(placement: Placement): Promise<void> {
+    await this.#removeContainer(placement.container);
+    // The disk may be in the snapshot: another may have it only when this one has let go of it.
+    await this.#disks.unmount(placement.disk);
+    await this.remove(placement);
+  }
+
+  hasSnapshot(id: string): boolean {
+    return this.#snapshots.has(id);
+  }
+
+  async removeSnapshot(id: string): Promise<void> {
+    await this.#snapshots.remove(id);
+  }
+
+  /** Throws `snapshot_unusable`. */
+  async #origin(source: StartSource): Promise<Origin> {
+    const { agentDirectory, limits } = this.#options;
+    if (source.kind === 'template') return { basis: { image: source.template.image, agentDirectory, limits } };
+    const manifest = await this.#snapshots.manifest(source.id);
+    if (manifest.runtime !== this.#runtime.name) {
+      throw new SandportError(
+        'snapshot_unusable',
+        `the snapshot was made with ${manifest.runtime}, and this server runs ${this.#runtime.name}`,
+      );
+    }
+    const content = this.#snapshots.contentOf(source.id);
+    const { image } = manifest;
+    // The agent in memory goes on, and has its files mapped; one that starts anew is the newest.
+    if (manifest.kind === 'disk') {
+      return { basis: { image, agentDirectory, limits: manifest.limits }, disk: join(content, DISK_FILE) };
+    }
+    return { basis: { image, agentDirectory: manifest.agentDirectory, limits: manifest.limits }, memory: content };
+  }
+
+  #takeDisk({ limits }: ContainerBasis, saved: string | undefined): Promise<SandboxDisk> {
+    if (saved !== undefined) return this.#disks.open(saved);
+    const { diskSizeMB } = limits;
+    return diskSizeMB === this.#options.limits.diskSizeMB ? this.#readyDisks.take() : this.#disks.create(diskSizeMB);
+  }
+
+  #manifest(kind: SnapshotManifest['kind'], { basis }: Placement): SnapshotManifest {
+    return { runtime: this.#runtime.name, kind, ...basis };
   }
 
   async setEgress(placement: Placement, egress: EgressPolicy): Promise<void> {
@@ -183,7 +353,7 @@ export class Host {
     if (this.#runtime.name === 'runsc') this.#idleSlack.observe(this.#processes.values());
   }
 
-  /** IDs of started sandboxes whose processes have ended by themselves. */
+  /** Names of started containers whose processes have ended by themselves. */
   async findEnded(ids: Iterable<string>): Promise<string[]> {
     const all = [...ids];
     if (all.some((id) => !this.#processes.has(id))) {
@@ -245,6 +415,11 @@ export class Host {
   #bundle(id: string): string {
     return join(this.#bundlesDirectory(), id);
   }
+}
+
+/** Names of containers are nobody's: which sandbox one becomes may be decided after it was started. */
+function newContainerName(): string {
+  return `c${randomBytes(10).toString('hex')}`;
 }
 
 /** The hard limit that this process may hand on: more makes a runtime fail where root is not all-powerful. */

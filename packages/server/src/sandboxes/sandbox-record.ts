@@ -1,15 +1,19 @@
 // What a sandbox is to the core, and where that is kept.
 import type { Placement } from '../host/host.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
+import type { Lifecycle } from './lifecycle.ts';
 
 export type { Placement };
 
 /**
  * - `creating`: recorded, not yet answered; after a crash it is removed.
  * - `running`: its creation was answered.
+ * - `pausing`: being written down; after a crash it is paused if its snapshot is whole, and runs on if not.
+ * - `paused`: its snapshot is whole and nothing of it runs.
+ * - `resuming`: being brought back; after a crash it is paused.
  * - `ending`: its end was asked for or came; what it had is being removed.
  */
-export type SandboxState = 'creating' | 'running' | 'ending';
+export type SandboxState = 'creating' | 'running' | 'pausing' | 'paused' | 'resuming' | 'ending';
 
 /** What was asked for at creation. */
 export interface SandboxSpec {
@@ -21,6 +25,15 @@ export interface SandboxSpec {
   readonly secure: boolean;
   readonly network: NetworkSpec;
   readonly limits: ResourceLimits;
+  readonly lifecycle: Lifecycle;
+  readonly defaults: TemplateDefaults;
+}
+
+/** What a template says about every command, kept because the template may change. */
+export interface TemplateDefaults {
+  readonly user: string;
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface NetworkSpec {
@@ -37,12 +50,31 @@ export interface SandboxRecord {
   readonly state: SandboxState;
   /** Changes with every start; see Route. */
   readonly generation: string;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; of the last start. */
   readonly startedAt: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; of a paused sandbox, when it was paused. */
   readonly endAt: number;
   readonly spec: SandboxSpec;
   readonly placement: Placement | undefined;
+  /** ID of what it is paused in, from `pausing` to `resuming`. */
+  readonly snapshot?: string | undefined;
+}
+
+/** A sandbox of which nothing runs. Its place is there only until it has been removed. */
+export type PausedSandbox = SandboxRecord & { readonly state: 'paused'; readonly snapshot: string };
+
+export function isPaused(record: SandboxRecord): record is PausedSandbox {
+  return record.state === 'paused' && record.snapshot !== undefined;
+}
+
+export function isRunning(record: SandboxRecord): record is RunningSandbox {
+  return record.state === 'running' && record.placement !== undefined;
+}
+
+/** What a client is told: a sandbox on the way to or from a pause is paused to it, and one that is not there yet is not. */
+export function publicState({ state }: Pick<SandboxRecord, 'state'>): 'running' | 'paused' | undefined {
+  if (state === 'running') return 'running';
+  return state === 'pausing' || state === 'paused' || state === 'resuming' ? 'paused' : undefined;
 }
 
 /** A sandbox whose start has been answered: it has a place. */
@@ -54,4 +86,25 @@ export interface SandboxStore {
   update(record: SandboxRecord): void;
   delete(id: string): void;
   all(): SandboxRecord[];
+}
+
+/** Memory and files of a sandbox at one moment, from which others are created. */
+export interface SnapshotRecord {
+  readonly id: string;
+  /** As it was given, with a tag. */
+  readonly name: string | undefined;
+  /** The sandbox that it was made of, which may have ended since. */
+  readonly sandboxId: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Of that sandbox. */
+  readonly spec: SandboxSpec;
+}
+
+/** As `SandboxStore`. */
+export interface SnapshotRecordStore {
+  /** A name that another one had becomes this one's. */
+  insert(record: SnapshotRecord): void;
+  delete(id: string): void;
+  all(): SnapshotRecord[];
 }

@@ -1,29 +1,40 @@
 // The core: creates sandboxes, keeps their records, ends them at their time, and picks up where a stopped Sandport left off.
 import { randomUUID } from 'node:crypto';
 import { SandportError } from '@sandport/protocol/errors';
-import type { Route } from '@sandport/protocol/routes';
-import type { Host } from '../host/host.ts';
+import type { Host, StartSource } from '../host/host.ts';
 import type { Template } from '../host/image/installation.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
+import type { Core, RouteSink, SandboxEvents } from './core.ts';
 import { EndTimers } from './end-timers.ts';
+import { Exclusive } from './exclusive.ts';
+import { faultPoint } from './fault-point.ts';
+import { type LifecycleRequest, lifecycleOf } from './lifecycle.ts';
 import { egressPolicy, validateEgress, validateMask } from './network-policy.ts';
+import { Pausing } from './pausing.ts';
+import { RecordTable } from './record-table.ts';
 import { newSandboxId } from './sandbox-id.ts';
-import type { NetworkSpec, RunningSandbox, SandboxRecord, SandboxStore } from './sandbox-record.ts';
-import { type SandboxTokens, sha256Hex } from './sandbox-tokens.ts';
+import {
+  isPaused,
+  isRunning,
+  type NetworkSpec,
+  publicState,
+  type RunningSandbox,
+  type SandboxRecord,
+  type SandboxSpec,
+  type SandboxStore,
+  type SnapshotRecord,
+  type SnapshotRecordStore,
+} from './sandbox-record.ts';
+import { runningRoute } from './sandbox-route.ts';
+import type { SandboxTokens } from './sandbox-tokens.ts';
 import { Semaphore } from './semaphore.ts';
-
-/** Where routes go: the gateways. A promise resolves when every gateway knows. */
-export interface RouteSink {
-  setRoute(route: Route): Promise<void>;
-  deleteRoute(sandboxId: string): Promise<void>;
-}
-
-export interface SandboxEvents {
-  event(name: string, fields: Readonly<Record<string, unknown>>): void;
-}
+import { newSnapshotId } from './snapshot-id.ts';
+import { Snapshots } from './snapshots.ts';
+import { type StartOptions, startSandbox } from './starting.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
+  readonly snapshotStore: SnapshotRecordStore;
   readonly host: Host;
   readonly routes: RouteSink;
   readonly tokens: SandboxTokens;
@@ -47,17 +58,26 @@ export interface CreateRequest {
   readonly metadata: Readonly<Record<string, string>>;
   readonly envVars: Readonly<Record<string, string>>;
   readonly network: NetworkSpec;
+  readonly lifecycle: LifecycleRequest;
 }
 
+/** One fork, or why there is none. */
+export type Fork = { readonly sandbox: RunningSandbox } | { readonly error: SandportError };
+
 export const MAX_LIFE_SECONDS = 24 * 3600;
+export const MAX_FORKS = 100;
 const LIVENESS_MS = 1000;
-const SANDBOX_HOSTNAME = 'sandbox';
+/** When a pause at the end time failed, it is tried again after this, until the longest life is over. */
+const PAUSE_RETRY_MS = 30_000;
 
 export class Sandboxes {
   readonly #options: SandboxesOptions;
-  readonly #records = new Map<string, SandboxRecord>();
+  readonly #core: Core;
+  readonly #records: RecordTable;
   readonly #timers: EndTimers;
-  readonly #starts: Semaphore;
+  readonly #exclusive = new Exclusive();
+  readonly #pausing: Pausing;
+  readonly #snapshots: Snapshots;
   readonly #now: () => number;
   /** Removals that go on in the background. */
   readonly #removals = new Map<string, Promise<void>>();
@@ -68,106 +88,115 @@ export class Sandboxes {
   constructor(options: SandboxesOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#starts = new Semaphore(options.concurrentStarts);
-    this.#timers = new EndTimers({ now: this.#now, onEnd: (id) => this.#end(id, 'end-time') });
+    this.#records = new RecordTable(options.store);
+    this.#timers = new EndTimers({ now: this.#now, onEnd: (id) => void this.#onEndTime(id) });
+    const { host, routes, tokens, log, domain, nameservers } = options;
+    this.#core = {
+      ...{ host, routes, tokens, log, domain, nameservers },
+      records: this.#records,
+      timers: this.#timers,
+      starts: new Semaphore(options.concurrentStarts),
+      exclusive: this.#exclusive,
+      now: this.#now,
+      assertRoom: () => this.#assertRoom(),
+      assertOpen: () => this.#assertOpen(),
+    };
+    this.#pausing = new Pausing(this.#core);
+    this.#snapshots = new Snapshots(this.#core, options.snapshotStore);
   }
 
   /** Adopts what still runs, removes what nobody owns. To be called once, first. */
   async open(): Promise<void> {
-    const { store, host, log } = this.#options;
-    const records = store.all();
-    const owned = new Map(
-      records
+    const { host, log, routes, tokens } = this.#options;
+    const snapshots = this.#snapshots.load().map(({ id }) => id);
+    const records = this.#records.load().map((record) => this.#pausing.recover(record));
+    const paused = records.filter(isPaused);
+    const alive = await host.reconcile({
+      placements: records
         .filter(isRunning)
-        .map((record) => [record.id, { ...record.placement, egress: egressPolicy(record.spec.network) }]),
-    );
-    const alive = await host.reconcile(owned);
+        .map((record) => ({ ...record.placement, egress: egressPolicy(record.spec.network) })),
+      snapshots: new Set([...snapshots, ...paused.map(({ snapshot }) => snapshot)]),
+    });
     for (const record of records) {
-      if (isRunning(record) && alive.has(record.id)) {
-        this.#records.set(record.id, record);
-        await this.#options.routes.setRoute(this.#route(record));
+      if (isRunning(record) && alive.has(record.placement.container)) {
+        await routes.setRoute(runningRoute(record, tokens));
         this.#timers.set(record.id, record.endAt);
         log.event('sandbox adopted', { sandboxId: record.id });
+      } else if (isPaused(record) && host.hasSnapshot(record.snapshot)) {
+        await this.#pausing.hold(record);
+        log.event('paused sandbox adopted', { sandboxId: record.id });
       } else {
-        store.delete(record.id);
-        log.event('sandbox removed', {
-          sandboxId: record.id,
-          reason: record.state === 'running' ? 'lost' : record.state,
-        });
+        this.#records.delete(record.id);
+        const lost = record.state === 'running' || record.state === 'paused';
+        log.event('sandbox removed', { sandboxId: record.id, reason: lost ? 'lost' : record.state });
       }
     }
     this.#liveness = setInterval(() => void this.#checkLiveness(), LIVENESS_MS);
   }
 
-  async create(request: CreateRequest): Promise<RunningSandbox> {
-    const creation = this.#create(request);
-    this.#creations.add(creation);
-    return creation.finally(() => this.#creations.delete(creation));
+  /** Creates a sandbox from a template, or from a snapshot by its ID or name. */
+  create(request: CreateRequest): Promise<RunningSandbox> {
+    return this.#tracked(async () => {
+      this.#validate(request);
+      const origin = this.#origin(request);
+      const record = newRecord(
+        {
+          ...origin.spec,
+          metadata: request.metadata,
+          secure: request.secure,
+          network: request.network,
+          lifecycle: lifecycleOf(request.lifecycle, request.timeoutSeconds, this.#options.host.keepsMemory),
+        },
+        request.timeoutSeconds,
+        this.#now(),
+      );
+      if (origin.snapshot === undefined) return this.#create(record, { source: origin.source, step: 'create' });
+      const { id, sandboxId } = origin.snapshot;
+      return this.#snapshots.reading(id, () =>
+        this.#create(record, { source: origin.source, agentOf: sandboxId, step: 'create' }),
+      );
+    });
   }
 
-  async #create(request: CreateRequest): Promise<RunningSandbox> {
-    const template = this.#validate(request);
-    const { store, host, routes, limits, log } = this.#options;
-    const asked = this.#now();
-    const record: SandboxRecord = {
-      id: newSandboxId(),
-      state: 'creating',
-      generation: randomUUID(),
-      startedAt: asked,
-      endAt: asked + request.timeoutSeconds * 1000,
-      spec: {
-        templateId: template.id,
-        alias: template.alias,
-        metadata: request.metadata,
-        envVars: request.envVars,
-        secure: request.secure,
-        network: request.network,
-        limits,
-      },
-      placement: undefined,
-    };
-    store.insert(record);
-    this.#records.set(record.id, record);
-    try {
-      const placement = await this.#starts.run(() => {
-        if (this.#closing) throw new SandportError('shutting_down', 'the server is stopping');
-        return host.start(
-          {
-            sandboxId: record.id,
-            template,
-            egress: egressPolicy(request.network),
-            init: {
-              controlToken: this.#options.tokens.agentControl(record.id),
-              sandboxId: record.id,
-              templateId: template.id,
-              ...(request.secure && { accessToken: this.#options.tokens.agentAccess(record.id) }),
-              tunnelToken: this.#options.tokens.loopbackTunnel(record.id),
-              envVars: { ...template.env, ...request.envVars },
-              defaultUser: template.defaultUser,
-              defaultWorkdir: template.defaultWorkdir,
-              hostname: SANDBOX_HOSTNAME,
-              nameservers: this.#options.nameservers,
-              domain: this.#options.domain,
-              now: this.#now(),
-            },
-          },
-          (place) => this.#options.store.update({ ...record, placement: place }),
-        );
+  /** Makes `count` sandboxes that go on where this one is now; each succeeds or fails by itself. */
+  fork(id: string, count: number, timeoutSeconds: number): Promise<Fork[]> {
+    return this.#tracked(async () => {
+      this.#assertOpen();
+      this.#assertTimeout(timeoutSeconds);
+      if (count < 1) throw new SandportError('bad_request', 'Count must be at least 1');
+      if (count > MAX_FORKS) throw new SandportError('bad_request', `Count cannot be greater than ${MAX_FORKS}`);
+      const snapshot = newSnapshotId();
+      const spec = await this.#exclusive.run(id, async () => {
+        const parent = this.#running(id, 'forked');
+        await this.#snapshots.capture(parent, snapshot);
+        return parent.spec;
       });
-      const startedAt = this.#now();
-      const running: RunningSandbox = {
-        ...record,
-        state: 'running',
-        startedAt,
-        endAt: startedAt + request.timeoutSeconds * 1000,
-        placement,
-      };
-      // The gateways know it before the client does, and the record is durable before either.
-      store.update(running);
-      this.#records.set(record.id, running);
-      this.#timers.set(record.id, running.endAt);
-      await routes.setRoute(this.#route(running));
-      log.event('sandbox created', { sandboxId: record.id, template: template.alias, ms: startedAt - asked });
+      return this.#snapshots.reading(snapshot, () =>
+        Promise.all(
+          Array.from({ length: count }, async (): Promise<Fork> => {
+            try {
+              this.#assertRoom();
+              const record = newRecord(spec, timeoutSeconds, this.#now());
+              const source = { kind: 'snapshot', id: snapshot } as const;
+              return { sandbox: await this.#create(record, { source, agentOf: id, step: 'fork' }) };
+            } catch (error) {
+              if (error instanceof SandportError) return { error };
+              return { error: new SandportError('internal_error', 'an internal error occurred', { cause: error }) };
+            }
+          }),
+        ),
+      );
+    });
+  }
+
+  async #create(record: SandboxRecord, options: StartOptions): Promise<RunningSandbox> {
+    const { log } = this.#options;
+    this.#records.insert(record);
+    faultPoint(options.step === 'fork' ? 'fork:recorded' : 'create:recorded');
+    try {
+      const running = await startSandbox(this.#core, record, options);
+      const ms = running.startedAt - record.startedAt;
+      log.event('sandbox created', { sandboxId: record.id, template: record.spec.alias, ms });
       return running;
     } catch (error) {
       log.event('sandbox not created', { sandboxId: record.id, error });
@@ -182,25 +211,19 @@ export class Sandboxes {
   /** Removes a creation that failed at any step. */
   async #abandon(id: string): Promise<void> {
     const record = this.#records.get(id);
-    if (record !== undefined && isRunning(record)) {
-      await this.#end(id, 'its creation failed');
-    } else {
-      this.#records.delete(id);
-      this.#options.store.delete(id);
-    }
+    if (record !== undefined && isRunning(record)) await this.#end(record, 'its creation failed');
+    else this.#records.delete(id);
   }
 
-  #validate(request: CreateRequest): Template {
-    if (this.#closing) throw new SandportError('shutting_down', 'the server is stopping');
-    if (request.timeoutSeconds <= 0) throw new SandportError('invalid_timeout', 'Timeout must be greater than 0');
-    if (request.timeoutSeconds > MAX_LIFE_SECONDS) {
-      throw new SandportError('invalid_timeout', `Timeout cannot be greater than ${MAX_LIFE_SECONDS / 3600} hours`);
-    }
-    const template = this.#options.templates.find(
-      ({ id, alias }) => id === request.template || alias === request.template,
-    );
-    if (template === undefined)
-      throw new SandportError('template_not_found', `template '${request.template}' not found`);
+  #tracked<T>(task: () => Promise<T>): Promise<T> {
+    const creation = task();
+    this.#creations.add(creation);
+    return creation.finally(() => this.#creations.delete(creation));
+  }
+
+  #validate(request: CreateRequest): void {
+    this.#assertOpen();
+    this.#assertTimeout(request.timeoutSeconds);
     validateEgress(request.network);
     if (request.network.maskRequestHost !== undefined) validateMask(request.network.maskRequestHost);
     if (!request.network.allowPublicTraffic && !request.secure) {
@@ -209,39 +232,155 @@ export class Sandboxes {
         "You cannot create a sandbox without public access unless you enable secure envd access via 'secure' flag.",
       );
     }
-    const alive = [...this.#records.values()].filter(({ state }) => state !== 'ending').length;
+    this.#assertRoom();
+  }
+
+  /** What a creation begins with. Throws `template_not_found`. */
+  #origin({ template: wanted, envVars }: CreateRequest): Origin {
+    const template = this.#options.templates.find(({ id, alias }) => id === wanted || alias === wanted);
+    if (template !== undefined) {
+      const { id, alias, defaultUser: user, defaultWorkdir: workdir, env } = template;
+      const { limits } = this.#options;
+      return {
+        source: { kind: 'template', template },
+        spec: { templateId: id, alias, envVars, limits, defaults: { user, workdir, env } },
+      };
+    }
+    const snapshot = this.#snapshots.find(wanted);
+    if (snapshot === undefined) throw new SandportError('template_not_found', `template '${wanted}' not found`);
+    const { limits, defaults, envVars: before } = snapshot.spec;
+    return {
+      source: { kind: 'snapshot', id: snapshot.id },
+      snapshot,
+      spec: {
+        templateId: snapshot.id,
+        alias: snapshot.name ?? snapshot.id,
+        envVars: { ...before, ...envVars },
+        limits,
+        defaults,
+      },
+    };
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new SandportError('shutting_down', 'the server is stopping');
+  }
+
+  #assertTimeout(seconds: number): void {
+    if (seconds <= 0) throw new SandportError('invalid_timeout', 'Timeout must be greater than 0');
+    if (seconds > MAX_LIFE_SECONDS) {
+      throw new SandportError('invalid_timeout', `Timeout cannot be greater than ${MAX_LIFE_SECONDS / 3600} hours`);
+    }
+  }
+
+  #assertRoom(): void {
+    const alive = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused').length;
     if (alive >= this.#options.maxSandboxes) {
       throw new SandportError(
         'too_many_sandboxes',
         `you have reached the maximum number of concurrent sandboxes (${this.#options.maxSandboxes})`,
       );
     }
-    return template;
   }
 
-  /** Throws `sandbox_not_found`. */
-  get(id: string): RunningSandbox {
+  /** One that runs or is paused. Throws `sandbox_not_found`. */
+  get(id: string): SandboxRecord {
     const record = this.#records.get(id);
-    if (record === undefined || !isRunning(record)) {
-      throw new SandportError('sandbox_not_found', `Sandbox "${id}" doesn't exist or you don't have access to it`);
-    }
+    if (record === undefined || publicState(record) === undefined) throw notFound(id);
     return record;
   }
 
-  list(): RunningSandbox[] {
-    return [...this.#records.values()].filter(isRunning);
+  /** Those that run or are paused. */
+  list(): SandboxRecord[] {
+    return this.#records.values().filter((record) => publicState(record) !== undefined);
   }
 
-  /** Ends a sandbox: when it returns, its URLs are dead and its end is recorded. Throws `sandbox_not_found`. */
+  get runningCount(): number {
+    return this.#records.values().filter(isRunning).length;
+  }
+
+  /** Throws `sandbox_not_found`, or `sandbox_state_conflict` for one that is paused. */
+  #running(id: string, what: string): RunningSandbox {
+    const record = this.get(id);
+    if (isRunning(record)) return record;
+    throw new SandportError('sandbox_state_conflict', `Sandbox "${id}" cannot be ${what} while it is paused`);
+  }
+
+  /** Throws `sandbox_not_found`, also for one that is paused. */
+  #alive(id: string): RunningSandbox {
+    const record = this.get(id);
+    if (!isRunning(record)) throw notFound(id);
+    return record;
+  }
+
+  /**
+   * Ends a sandbox, or deletes one that is paused: when it returns, its URLs are dead and its end is recorded. Throws
+   * `sandbox_not_found`.
+   */
   async kill(id: string): Promise<void> {
+    await this.#exclusive.run(id, () => this.#end(this.get(id), 'killed'));
+  }
+
+  /** Throws `sandbox_not_found`, `sandbox_state_conflict` when it is paused, and as `Pausing.pause`. */
+  async pause(id: string, keepMemory: boolean): Promise<void> {
     this.get(id);
-    await this.#end(id, 'killed');
+    await this.#exclusive.run(id, async () => {
+      this.#assertOpen();
+      await this.#pausing.pause(this.#running(id, 'paused'), keepMemory);
+    });
+  }
+
+  /**
+   * Gives the sandbox at least `seconds` more, and resumes it first when it is paused or is just being paused.
+   *
+   * @returns the record, and whether it was resumed. Throws `sandbox_not_found`, `invalid_timeout`, and as `Pausing.resume`
+   */
+  async connect(id: string, seconds: number): Promise<{ record: RunningSandbox; resumed: boolean }> {
+    if (isRunning(this.get(id))) return { record: this.extend(id, seconds), resumed: false };
+    this.#assertTimeout(seconds);
+    return this.#exclusive.run(id, async () => {
+      this.#assertOpen();
+      const record = this.get(id);
+      if (isRunning(record)) return { record: this.extend(id, seconds), resumed: false };
+      if (!isPaused(record)) throw notFound(id);
+      return { record: await this.#pausing.resume(record, seconds), resumed: true };
+    });
+  }
+
+  /** Resumes a paused sandbox for a request to its public URL; the same for all that come meanwhile. */
+  async wake(id: string): Promise<void> {
+    const { autoResume, resumeSeconds } = this.get(id).spec.lifecycle;
+    if (!autoResume) throw notFound(id);
+    await this.#exclusive.run(id, async () => {
+      this.#assertOpen();
+      const record = this.get(id);
+      if (isPaused(record)) await this.#pausing.resume(record, resumeSeconds);
+    });
+  }
+
+  /** Throws `sandbox_not_found`, `sandbox_state_conflict` when it is paused, and as `Snapshots.create`. */
+  createSnapshot(id: string, name: string | undefined): Promise<SnapshotRecord> {
+    return this.#tracked(() =>
+      this.#exclusive.run(id, async () => {
+        this.#assertOpen();
+        return this.#snapshots.create(this.#running(id, 'snapshotted'), name);
+      }),
+    );
+  }
+
+  listSnapshots(): SnapshotRecord[] {
+    return this.#snapshots.list();
+  }
+
+  /** Throws `snapshot_not_found`. */
+  deleteSnapshot(reference: string): Promise<void> {
+    return this.#snapshots.delete(reference);
   }
 
   /** Moves the end to `seconds` from now, within the longest life. Throws `sandbox_not_found` or `invalid_timeout`. */
   setTimeout(id: string, seconds: number): RunningSandbox {
     if (seconds < 0) throw new SandportError('invalid_timeout', 'Timeout must not be negative');
-    const record = this.get(id);
+    const record = this.#alive(id);
     const latest = record.startedAt + MAX_LIFE_SECONDS * 1000;
     if (latest <= this.#now()) throw new SandportError('invalid_timeout', 'Max instance length exceeded');
     return this.#moveEnd(record, Math.min(this.#now() + seconds * 1000, latest));
@@ -249,15 +388,13 @@ export class Sandboxes {
 
   /** Moves the end to `seconds` from now, only if that is later. */
   extend(id: string, seconds: number): RunningSandbox {
-    const record = this.get(id);
+    const record = this.#alive(id);
     if (this.#now() + seconds * 1000 <= record.endAt) return record;
     return this.setTimeout(id, seconds);
   }
 
   #moveEnd(record: RunningSandbox, endAt: number): RunningSandbox {
-    const moved = { ...record, endAt };
-    this.#options.store.update(moved);
-    this.#records.set(record.id, moved);
+    const moved = this.#records.update({ ...record, endAt });
     this.#timers.set(record.id, endAt);
     return moved;
   }
@@ -268,7 +405,13 @@ export class Sandboxes {
     egress: { allowInternetAccess?: boolean | undefined; allowOut: readonly string[]; denyOut: readonly string[] },
   ): Promise<void> {
     validateEgress(egress);
-    const record = this.get(id);
+    await this.#exclusive.run(id, () => this.#updateNetwork(this.#running(id, 'changed'), egress));
+  }
+
+  async #updateNetwork(
+    record: RunningSandbox,
+    egress: { allowInternetAccess?: boolean | undefined; allowOut: readonly string[]; denyOut: readonly string[] },
+  ): Promise<void> {
     const { allowInternetAccess: _replaced, ...ingress } = record.spec.network;
     const network: NetworkSpec = {
       ...ingress,
@@ -276,9 +419,7 @@ export class Sandboxes {
       denyOut: egress.denyOut,
       ...(egress.allowInternetAccess !== undefined && { allowInternetAccess: egress.allowInternetAccess }),
     };
-    const updated = { ...record, spec: { ...record.spec, network } };
-    this.#options.store.update(updated);
-    this.#records.set(id, updated);
+    this.#records.update({ ...record, spec: { ...record.spec, network } });
     await this.#options.host.setEgress(record.placement, egressPolicy(network));
   }
 
@@ -296,31 +437,66 @@ export class Sandboxes {
     clearInterval(this.#liveness);
     this.#timers.close();
     await Promise.allSettled(this.#creations);
-    if (!options.keep) await Promise.allSettled(this.list().map(({ id }) => this.#end(id, 'shutdown')));
+    await this.#exclusive.idle();
+    if (!options.keep) {
+      const running = this.#records.values().filter(isRunning);
+      await Promise.allSettled(running.map((record) => this.#end(record, 'shutdown')));
+    }
+    await this.#pausing.removed();
     await Promise.allSettled(this.#removals.values());
-    return { sandboxesLeft: this.#records.size > 0 };
+    // A paused sandbox is a snapshot and a record, which need nothing of the machine.
+    const left = this.#records.values().filter((record) => !isPaused(record) || record.placement !== undefined);
+    return { sandboxesLeft: left.length > 0 };
   }
 
-  async #end(id: string, reason: string): Promise<void> {
-    const record = this.#records.get(id);
-    if (record === undefined || !isRunning(record)) return;
-    const ending: SandboxRecord = { ...record, state: 'ending' };
-    this.#options.store.update(ending);
-    this.#records.set(id, ending);
+  /** At its end time a sandbox is paused or killed, as it was created to be. */
+  async #onEndTime(id: string): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await this.#exclusive.run(id, async () => {
+        const record = this.#records.get(id);
+        // Its end may have been moved while this waited.
+        if (record === undefined || !isRunning(record) || record.endAt > this.#now()) return;
+        const { onTimeout, keepMemory } = record.spec.lifecycle;
+        if (onTimeout === 'kill') return this.#end(record, 'end-time');
+        try {
+          await this.#pausing.pause(record, keepMemory);
+        } catch (error) {
+          // Better late than lost, but not for ever.
+          const again = this.#now() + PAUSE_RETRY_MS;
+          if (again > record.startedAt + MAX_LIFE_SECONDS * 1000) return this.#end(record, 'its pause failed');
+          log.event('pause at the end time failed', { sandboxId: id, error });
+          this.#moveEnd(this.#alive(id), again);
+        }
+      });
+    } catch (error) {
+      log.event('sandbox not ended', { sandboxId: id, error });
+    }
+  }
+
+  /** The caller holds its lock, or is the only one who knows it. */
+  async #end(record: SandboxRecord, reason: string): Promise<void> {
+    const { id } = record;
+    const ending = this.#records.update({ ...record, state: 'ending' } as const);
+    faultPoint('kill:recorded');
     this.#timers.clear(id);
     this.#options.log.event('sandbox ended', { sandboxId: id, reason });
     await this.#options.routes.deleteRoute(id);
+    faultPoint('kill:unrouted');
     this.#removals.set(id, this.#remove(ending));
   }
 
   async #remove(record: SandboxRecord): Promise<void> {
+    const { host, log } = this.#options;
     try {
-      await this.#options.host.remove(record.id, record.placement);
-      this.#options.store.delete(record.id);
+      await this.#pausing.removed(record.id);
+      if (record.placement !== undefined) await host.remove(record.placement);
+      if (record.snapshot !== undefined) await host.removeSnapshot(record.snapshot);
+      faultPoint('kill:removed');
       this.#records.delete(record.id);
     } catch (error) {
       // The record stays, so that the next start removes what is left.
-      this.#options.log.event('sandbox not removed', { sandboxId: record.id, error });
+      log.event('sandbox not removed', { sandboxId: record.id, error });
     } finally {
       this.#removals.delete(record.id);
     }
@@ -328,29 +504,43 @@ export class Sandboxes {
 
   async #checkLiveness(): Promise<void> {
     try {
-      const ended = await this.#options.host.findEnded(this.list().map(({ id }) => id));
-      for (const id of ended) await this.#end(id, 'its processes ended');
+      const running = this.#records.values().filter(isRunning);
+      const ended = new Set(await this.#options.host.findEnded(running.map(({ placement }) => placement.container)));
+      for (const { id, placement } of running) {
+        if (!ended.has(placement.container)) continue;
+        await this.#exclusive.run(id, async () => {
+          const record = this.#records.get(id);
+          // It may have been paused meanwhile, and even resumed elsewhere.
+          if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
+          await this.#end(record, 'its processes ended');
+        });
+      }
       this.#options.host.calmIdle();
     } catch (error) {
       this.#options.log.event('liveness check failed', { error });
     }
   }
-
-  #route(record: RunningSandbox): Route {
-    const { network } = record.spec;
-    return {
-      sandboxId: record.id,
-      generation: record.generation,
-      address: record.placement.address,
-      tunnelToken: this.#options.tokens.loopbackTunnel(record.id),
-      access: network.allowPublicTraffic
-        ? { kind: 'public' }
-        : { kind: 'token', tokenSha256: sha256Hex(this.#options.tokens.trafficAccess(record.id)) },
-      ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
-    };
-  }
 }
 
-function isRunning(record: SandboxRecord): record is RunningSandbox {
-  return record.state === 'running' && record.placement !== undefined;
+/** What a creation begins with. */
+interface Origin {
+  readonly source: StartSource;
+  readonly snapshot?: SnapshotRecord;
+  readonly spec: Pick<SandboxSpec, 'templateId' | 'alias' | 'envVars' | 'limits' | 'defaults'>;
+}
+
+function newRecord(spec: SandboxSpec, timeoutSeconds: number, now: number): SandboxRecord {
+  return {
+    id: newSandboxId(),
+    state: 'creating',
+    generation: randomUUID(),
+    startedAt: now,
+    endAt: now + timeoutSeconds * 1000,
+    spec,
+    placement: undefined,
+  };
+}
+
+function notFound(id: string): SandportError {
+  return new SandportError('sandbox_not_found', `Sandbox "${id}" doesn't exist or you don't have access to it`);
 }

@@ -19,4 +19,27 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX sandboxes_by_start ON sandboxes (started_at, id);
   `,
+  `
+  CREATE TABLE sandboxes_with_pauses (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('creating', 'running', 'pausing', 'paused', 'resuming', 'ending')),
+    generation TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    end_at INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    placement TEXT,
+    snapshot TEXT
+  ) STRICT;
+  INSERT INTO sandboxes_with_pauses SELECT *, NULL FROM sandboxes;
+  DROP TABLE sandboxes;
+  ALTER TABLE sandboxes_with_pauses RENAME TO sandboxes;
+  CREATE INDEX sandboxes_by_start ON sandboxes (started_at, id);
+  CREATE TABLE snapshots (
+    id TEXT PRIMARY KEY,
+    name TEXT UNIQUE,
+    sandbox_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    spec TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -9,6 +9,7 @@ import { SandboxRecords } from './sandbox-records.ts';
 
 const prefix = join(tmpdir(), 'sandport-records-');
 
+const limits = { memoryMB: 1024, cpuCount: 2, diskSizeMB: 10_240, processes: 4096 };
 const creating: SandboxRecord = {
   id: 'i1',
   state: 'creating',
@@ -22,7 +23,9 @@ const creating: SandboxRecord = {
     envVars: { A: '1' },
     secure: true,
     network: { allowPublicTraffic: false, maskRequestHost: 'localhost:${PORT}', allowOut: [], denyOut: ['0.0.0.0/0'] },
-    limits: { memoryMB: 1024, cpuCount: 2, diskSizeMB: 10_240, processes: 4096 },
+    limits,
+    lifecycle: { onTimeout: 'pause', keepMemory: true, autoResume: true, resumeSeconds: 300 },
+    defaults: { user: 'user', workdir: '/home/user', env: { PATH: '/bin' } },
   },
   placement: undefined,
 };
@@ -30,7 +33,13 @@ const running: SandboxRecord = {
   ...creating,
   state: 'running',
   generation: 'g2',
-  placement: { slot: 3, disk: 'disk-1', address: '198.18.0.4' },
+  placement: {
+    container: 'c1',
+    slot: 3,
+    disk: 'disk-1',
+    address: '198.18.0.4',
+    basis: { image: { rootfs: '/a', rootfsShifted: '/b' }, agentDirectory: '/c', limits },
+  },
 };
 
 test('records survive a reopening, in every state and field', async () => {
@@ -39,13 +48,15 @@ test('records survive a reopening, in every state and field', async () => {
   const database = openDatabase(path);
   const records = new SandboxRecords(database);
   const ending: SandboxRecord = { ...running, id: 'i2', state: 'ending' };
+  const paused: SandboxRecord = { ...creating, id: 'i3', state: 'paused', snapshot: 's1' };
   records.insert(creating);
   records.insert(ending);
+  records.insert(paused);
   records.update({ ...running, endAt: running.endAt + 1 });
   database.close();
   const reopened = openDatabase(path);
   const all = new SandboxRecords(reopened).all().sort((a, b) => (a.id < b.id ? -1 : 1));
-  assert.deepEqual(all, [{ ...running, endAt: running.endAt + 1 }, ending]);
+  assert.deepEqual(all, [{ ...running, endAt: running.endAt + 1 }, ending, paused]);
   reopened.close();
 });
 

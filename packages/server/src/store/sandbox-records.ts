@@ -10,6 +10,7 @@ interface Row {
   readonly end_at: number;
   readonly spec: string;
   readonly placement: string | null;
+  readonly snapshot: string | null;
 }
 
 export class SandboxRecords implements SandboxStore {
@@ -20,10 +21,10 @@ export class SandboxRecords implements SandboxStore {
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
-      'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#update = database.prepare(
-      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, end_at = ?, spec = ?, placement = ? WHERE id = ?',
+      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, end_at = ?, spec = ?, placement = ?, snapshot = ? WHERE id = ?',
     );
     this.#delete = database.prepare('DELETE FROM sandboxes WHERE id = ?');
     this.#all = database.prepare('SELECT * FROM sandboxes');
@@ -50,11 +51,12 @@ export class SandboxRecords implements SandboxStore {
       endAt: row.end_at,
       spec: JSON.parse(row.spec) as SandboxRecord['spec'],
       placement: row.placement === null ? undefined : (JSON.parse(row.placement) as Placement),
+      ...(row.snapshot !== null && { snapshot: row.snapshot }),
     }));
   }
 }
 
-function columns(record: SandboxRecord): [string, string, number, number, string, string | null] {
+function columns(record: SandboxRecord): [string, string, number, number, string, string | null, string | null] {
   return [
     record.state,
     record.generation,
@@ -62,5 +64,6 @@ function columns(record: SandboxRecord): [string, string, number, number, string
     record.endAt,
     JSON.stringify(record.spec),
     record.placement === undefined ? null : JSON.stringify(record.placement),
+    record.snapshot ?? null,
   ];
 }

@@ -9,7 +9,14 @@ export type Refusal =
   | { readonly code: 'invalid_host'; readonly reason: 'host' | 'sandbox-id' }
   | { readonly code: 'invalid_sandbox_port' | 'missing_routing_header' | 'upstream_failed' }
   | {
-      readonly code: 'url_sandbox_not_found' | 'traffic_token_missing' | 'traffic_token_invalid';
+      readonly code:
+        | 'url_sandbox_not_found'
+        | 'traffic_token_missing'
+        | 'traffic_token_invalid'
+        | 'wake_denied'
+        | 'url_sandbox_transitioning'
+        | 'url_too_many_sandboxes'
+        | 'url_wake_failed';
       readonly sandboxId: string;
     }
   | { readonly code: 'port_closed'; readonly sandboxId: string; readonly port: number }
@@ -86,6 +93,19 @@ function jsonOf(refusal: Refusal, code: number): object {
       const message = `${TOKEN_PREFIX}Provided token in header 'e2b-traffic-access-token' is invalid`;
       return { sandboxId: refusal.sandboxId, message, code };
     }
+    case 'wake_denied': {
+      const message =
+        "This sandbox can't be resumed with the credentials provided. Check your access token and try again.";
+      return { sandboxId: refusal.sandboxId, message, code };
+    }
+    case 'url_sandbox_transitioning': {
+      const message = 'The sandbox is still transitioning. Try again in a moment.';
+      return { sandboxId: refusal.sandboxId, message, code };
+    }
+    case 'url_too_many_sandboxes':
+      return { sandboxId: refusal.sandboxId, message: 'Sandbox limit reached', code };
+    case 'url_wake_failed':
+      return { sandboxId: refusal.sandboxId, message: 'The sandbox could not be resumed', code };
     case 'too_many_connections': {
       const { sandboxId, limit } = refusal;
       const message = `The sandbox has too many concurrent incoming connections (limit: ${limit})`;

@@ -9,6 +9,7 @@ import type { Arrival, Client, GatewayContext } from '../context.ts';
 import { limits } from '../limits.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Destination } from '../routing/route-table.ts';
+import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import type { Expiring } from '../sweep.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
@@ -34,6 +35,8 @@ const State = {
   /** The last answer is on its way; what still comes is dropped. */
   closing: 3,
   gone: 4,
+  /** The request waits for its sandbox, with what has come of it. */
+  waiting: 5,
 } as const;
 
 /** Larger first parts of a body are written by themselves rather than copied behind the head. */
@@ -44,7 +47,7 @@ const head = new RequestHead();
 const requests = new OutBuffer(16 * 1024);
 const responses = new OutBuffer(256 * 1024);
 
-export class ClientConnection implements ResponseSink, Expiring, Client {
+export class ClientConnection implements ResponseSink, Expiring, Client, Waiter {
   deadline = 0;
   readonly #socket: Socket;
   readonly #arrival: Arrival;
@@ -66,6 +69,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
   #sentHead: Buffer | undefined;
   #destination: Destination | undefined;
   #upstream: UpstreamConnection | undefined;
+  #room: WaitingRoom | undefined;
   readonly #body = new BodyReader();
 
   /** @param first the bytes that told the protocol */
@@ -194,6 +198,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
       return -1;
     }
     const destination = this.#context.router.route(head);
+    if ('room' in destination) return this.#wait(destination.room, buf, end) ? -1 : bodyEnd;
     if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
 
     this.#destination = destination;
@@ -217,6 +222,35 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     if (!joined) free = upstream.write(buf.subarray(bodyStart, bodyEnd));
     if (!free && !this.#body.done && upstream.writableLength > 0) this.#pause();
     return bodyEnd;
+  }
+
+  /**
+   * Has the request that was just read wait for its sandbox, unread from its head on.
+   *
+   * @returns false where it was refused and the connection goes on
+   */
+  #wait(room: WaitingRoom, buf: Buffer, end: number): boolean {
+    const refusal = room.enter(this);
+    if (refusal !== undefined) return !this.#refuse(refusal, head);
+    this.#state = State.waiting;
+    this.#room = room;
+    this.#held = Buffer.from(buf.subarray(head.start, end));
+    this.#pause();
+    return true;
+  }
+
+  onRoute(): void {
+    this.#room = undefined;
+    this.#state = State.head;
+    this.#consumeHeld();
+  }
+
+  onWakeFailure(refusal: Refusal): void {
+    this.#room = undefined;
+    this.#keepAlive = false;
+    const request = new RequestHead();
+    const held = this.#held!;
+    this.#refuse(refusal, request.read(held, 0, held.length) > 0 ? request : undefined);
   }
 
   #forwardBody(buf: Buffer, start: number, end: number): number {
@@ -258,6 +292,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client {
     this.#held = undefined;
     this.#context.sweep.delete(this);
     this.#context.clients.delete(this);
+    this.#room?.leave(this);
     this.#dropUpstream();
   }
 

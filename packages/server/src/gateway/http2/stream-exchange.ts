@@ -8,6 +8,7 @@ import { FieldTable } from '../http1/field-table.ts';
 import { Framing } from '../http1/framing.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Destination } from '../routing/route-table.ts';
+import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
@@ -18,7 +19,7 @@ import { WebSocketHandshake } from './websocket-handshake.ts';
 
 const trailerTable = new FieldTable();
 
-export class StreamExchange implements ResponseSink {
+export class StreamExchange implements ResponseSink, Waiter {
   readonly decodes = true;
   readonly #stream: ServerHttp2Stream;
   readonly #arrival: Arrival;
@@ -26,6 +27,7 @@ export class StreamExchange implements ResponseSink {
   readonly #request: Http2Request;
   #destination: Destination | undefined;
   #upstream: UpstreamConnection | undefined;
+  #room: WaitingRoom | undefined;
   #sentHead: Buffer | undefined;
   #chunked = false;
   #bodyBytes = 0;
@@ -58,7 +60,23 @@ export class StreamExchange implements ResponseSink {
       this.#refuse({ code: fault });
       return;
     }
+    stream.on('trailers', (_headers, _flags, raw: string[]) => {
+      this.#requestTrailers = raw;
+    });
+    this.onRoute();
+  }
+
+  /** Routes the request, also anew when it has waited for its sandbox. Until then nothing of its body is read. */
+  onRoute(): void {
+    const stream = this.#stream;
+    this.#room = undefined;
     const destination = this.#context.router.route(this.#request);
+    if ('room' in destination) {
+      const refusal = destination.room.enter(this);
+      if (refusal === undefined) this.#room = destination.room;
+      else this.#refuse(refusal);
+      return;
+    }
     if (!('upstream' in destination)) {
       this.#refuse(destination);
       return;
@@ -82,9 +100,6 @@ export class StreamExchange implements ResponseSink {
       return;
     }
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
-    stream.on('trailers', (_headers, _flags, raw: string[]) => {
-      this.#requestTrailers = raw;
-    });
     stream.on('end', () => this.#onRequestEnd());
   }
 
@@ -138,9 +153,15 @@ export class StreamExchange implements ResponseSink {
   }
 
   #onClose(): void {
+    this.#room?.leave(this);
     const upstream = this.#upstream;
     this.#upstream = undefined;
     upstream?.abort();
+  }
+
+  onWakeFailure(refusal: Refusal): void {
+    this.#room = undefined;
+    this.#refuse(refusal);
   }
 
   // --- From the server

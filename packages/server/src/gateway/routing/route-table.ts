@@ -3,9 +3,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { formatHostName } from '@sandport/protocol/host-name';
-import type { GatewaySettings, Route, ServiceRoute } from '@sandport/protocol/routes';
+import type { GatewaySettings, Route, ServiceRoute, WakeFailure } from '@sandport/protocol/routes';
 import type { Sweep } from '../sweep.ts';
 import { type Cuttable, Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** Where a request goes. Made once for each port, so that a request costs no object. */
 export interface Destination {
@@ -14,6 +15,11 @@ export interface Destination {
   readonly host: string | undefined;
   /** Whether the server wants HTTP/2 from clients that speak it, whatever they ask for. */
   readonly http2: boolean;
+}
+
+/** Where a request waits for a sandbox that does not run. */
+export interface Held {
+  readonly room: WaitingRoom;
 }
 
 interface PortEntry {
@@ -31,14 +37,18 @@ export class RouteEntry implements UpstreamGroup {
   route: Route;
   /** SHA-256 that a traffic access token must have; undefined for a public sandbox. */
   tokenDigest: Buffer | undefined;
+  /** Where requests go while the sandbox does not run; undefined while it does. */
+  readonly room: WaitingRoom | undefined;
   readonly #domain: string;
   readonly #ports = new Map<number, PortEntry>();
 
-  constructor(route: Route, domain: string, sweep: Sweep) {
+  constructor(route: Route, domain: string, sweep: Sweep, wake: (sandboxId: string) => void) {
     this.route = route;
     this.sweep = sweep;
     this.#domain = domain;
     this.tokenDigest = digestOf(route);
+    const { held, sandboxId } = route;
+    if (held) this.room = new WaitingRoom(sandboxId, sweep, held.wake ? () => wake(sandboxId) : undefined);
   }
 
   /** Takes what may change while the sandbox runs. */
@@ -68,8 +78,9 @@ export class RouteEntry implements UpstreamGroup {
     return { upstream, direct: { upstream, host: mask, http2 }, shared: { upstream, host: mask ?? combined, http2 } };
   }
 
-  /** Cuts every connection, towards the sandbox and towards the clients. */
+  /** Cuts every connection, towards the sandbox and towards the clients. Requests that wait are routed anew. */
   end(): void {
+    this.room?.open();
     for (const connection of [...this.connections]) connection.cut();
   }
 }
@@ -94,12 +105,15 @@ class ServiceEntry implements UpstreamGroup {
 export class RouteTable {
   readonly domain: string;
   readonly #sweep: Sweep;
+  readonly #wake: (sandboxId: string) => void;
   readonly #routes = new Map<string, RouteEntry>();
   readonly #services = new Map<string, ServiceEntry>();
 
-  constructor(settings: GatewaySettings, sweep: Sweep) {
+  /** @param wake asks the control process to resume a sandbox */
+  constructor(settings: GatewaySettings, sweep: Sweep, wake: (sandboxId: string) => void) {
     this.domain = settings.domain;
     this.#sweep = sweep;
+    this.#wake = wake;
   }
 
   sandbox(sandboxId: string): RouteEntry | undefined {
@@ -112,12 +126,17 @@ export class RouteTable {
 
   setRoute(route: Route): void {
     const known = this.#routes.get(route.sandboxId);
-    if (known?.route.generation === route.generation && known.route.address === route.address) {
+    if (known !== undefined && isSameStart(known.route, route)) {
       known.update(route);
       return;
     }
-    this.#routes.set(route.sandboxId, new RouteEntry(route, this.domain, this.#sweep));
+    this.#routes.set(route.sandboxId, new RouteEntry(route, this.domain, this.#sweep, this.#wake));
     known?.end();
+  }
+
+  /** Answers the requests that wait for a sandbox which could not be resumed. */
+  wakeFailed(sandboxId: string, code: WakeFailure): void {
+    this.#routes.get(sandboxId)?.room?.fail(code);
   }
 
   deleteRoute(sandboxId: string): void {
@@ -131,6 +150,8 @@ export class RouteTable {
     const ids = new Set(routes.map((route) => route.sandboxId));
     for (const id of [...this.#routes.keys()]) if (!ids.has(id)) this.deleteRoute(id);
     for (const route of routes) this.setRoute(route);
+    // A control process that has come back has not heard who waits.
+    for (const entry of this.#routes.values()) entry.room?.wakeAgain();
     const known = new Map(this.#services);
     this.#services.clear();
     for (const { label, socketPath } of services) {
@@ -138,6 +159,15 @@ export class RouteTable {
       this.#services.set(label, same?.socketPath === socketPath ? same : new ServiceEntry(socketPath, this.#sweep));
     }
   }
+}
+
+function isSameStart(known: Route, next: Route): boolean {
+  return (
+    known.generation === next.generation &&
+    known.address === next.address &&
+    known.held?.wake === next.held?.wake &&
+    known.held?.agentTokenSha256 === next.held?.agentTokenSha256
+  );
 }
 
 function digestOf(route: Route): Buffer | undefined {

@@ -5,11 +5,13 @@ import { type HostName, isSandboxId, parseHostName, parsePort } from '@sandport/
 import type { Refusal } from '../answers/refusal.ts';
 import { decodePath, isControlRoute } from './control-routes.ts';
 import type { RequestFacts } from './request-facts.ts';
-import type { Destination, RouteTable } from './route-table.ts';
+import type { Destination, Held, RouteEntry, RouteTable } from './route-table.ts';
 import { isTrafficToken, TRAFFIC_TOKEN_HEADER } from './traffic-token.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 const SHARED_LABEL = 'sandbox';
 const ID_HEADER = 'e2b-sandbox-id';
+const AGENT_TOKEN_HEADER = 'x-access-token';
 const PORT_HEADER = 'e2b-sandbox-port';
 
 const INVALID_HOST: Refusal = { code: 'invalid_host', reason: 'host' };
@@ -27,7 +29,7 @@ export class Router {
     this.#table = table;
   }
 
-  route(request: RequestFacts): Destination | Refusal {
+  route(request: RequestFacts): Destination | Held | Refusal {
     const name = this.#read(request.host);
     if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, false);
     if (name.kind === 'local') return this.#byHeaders(request, false);
@@ -49,7 +51,7 @@ export class Router {
     return name;
   }
 
-  #byHeaders(request: RequestFacts, shared: boolean): Destination | Refusal {
+  #byHeaders(request: RequestFacts, shared: boolean): Destination | Held | Refusal {
     const id = request.header(ID_HEADER);
     const portText = request.header(PORT_HEADER);
     if (id === undefined && portText === undefined) return INVALID_HOST;
@@ -59,7 +61,7 @@ export class Router {
     return port === undefined ? INVALID_PORT : this.#toSandbox(request, id, port, shared);
   }
 
-  #toSandbox(request: RequestFacts, sandboxId: string, port: number, shared: boolean): Destination | Refusal {
+  #toSandbox(request: RequestFacts, sandboxId: string, port: number, shared: boolean): Destination | Held | Refusal {
     if (port === AGENT_PORT) {
       const path = request.path();
       if (isControlRoute(path)) return { code: 'reserved_path', path: decodePath(path) };
@@ -71,6 +73,19 @@ export class Router {
       if (token === undefined || token === '') return { code: 'traffic_token_missing', sandboxId };
       if (!isTrafficToken(token, entry.tokenDigest)) return { code: 'traffic_token_invalid', sandboxId };
     }
+    if (entry.room !== undefined) return this.#toWaitingRoom(request, entry, entry.room, port);
     return entry.destination(port, shared);
+  }
+
+  /** Access is checked before a sandbox is woken, also to its agent, which cannot do it itself. */
+  #toWaitingRoom(request: RequestFacts, { route }: RouteEntry, room: WaitingRoom, port: number): Held | Refusal {
+    const digest = route.held?.agentTokenSha256;
+    if (port === AGENT_PORT && digest !== undefined) {
+      const token = request.header(AGENT_TOKEN_HEADER);
+      if (token === undefined || !isTrafficToken(token, Buffer.from(digest, 'hex'))) {
+        return { code: 'wake_denied', sandboxId: route.sandboxId };
+      }
+    }
+    return { room };
   }
 }

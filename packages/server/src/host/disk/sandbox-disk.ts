@@ -1,7 +1,8 @@
 // The disk of a sandbox: a file system of its own in a sparse file, so that its size is a limit and its end is an unlink.
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../run-command.ts';
 
 export interface SandboxDisk {
@@ -9,6 +10,9 @@ export interface SandboxDisk {
   /** Where it is mounted. */
   readonly directory: string;
 }
+
+const UNMOUNT_MS = 5000;
+const UNMOUNT_RETRY_MS = 10;
 
 export class DiskStore {
   readonly #root: string;
@@ -21,13 +25,42 @@ export class DiskStore {
 
   /** Makes and mounts an empty disk of `sizeMB` mebibytes. */
   async create(sizeMB: number): Promise<SandboxDisk> {
-    const template = await this.#template(sizeMB);
+    return this.#mount(await this.#template(sizeMB), (template, image) =>
+      runCommand('cp', ['--sparse=always', '--reflink=auto', template, image]),
+    );
+  }
+
+  /** Mounts what `save` has written. It is changed from now on: there is one file under two names. */
+  async open(saved: string): Promise<SandboxDisk> {
+    return this.#mount(saved, link);
+  }
+
+  /** Gives the disk a second name, under which it is whole after `unmount`. */
+  async save(name: string, saved: string): Promise<void> {
+    await link(join(this.#root, name, 'image'), saved);
+  }
+
+  /** Unmounts a disk, so that all that was written is in its file. Fails while something uses it. */
+  async unmount(name: string): Promise<void> {
+    const directory = this.directoryOf(name);
+    for (const deadline = Date.now() + UNMOUNT_MS; await isMounted(directory); ) {
+      try {
+        await runCommand('umount', [directory]);
+      } catch (error) {
+        // A container that was just removed may still hold it for a moment.
+        if (Date.now() > deadline) throw error;
+        await delay(UNMOUNT_RETRY_MS);
+      }
+    }
+  }
+
+  async #mount(source: string, make: (source: string, image: string) => Promise<unknown>): Promise<SandboxDisk> {
     const name = `disk-${Date.now().toString(36)}-${(this.#next++).toString(36)}`;
     const place = join(this.#root, name);
     const directory = join(place, 'mount');
     await mkdir(directory, { recursive: true, mode: 0o755 });
     try {
-      await runCommand('cp', ['--sparse=always', '--reflink=auto', template, join(place, 'image')]);
+      await make(source, join(place, 'image'));
       await runCommand('mount', [
         '-t',
         'ext4',

@@ -69,6 +69,19 @@ export async function relaxSlot(slot: Slot): Promise<void> {
   ]);
 }
 
+/** Cuts the machine's side of a slot: what the sandbox does from now on reaches nobody. */
+export async function cutSlot(names: SlotNames, index: number): Promise<void> {
+  await runCommand('ip', ['link', 'set', names.interfacePrefix + index, 'down']);
+}
+
+/** Undoes `cutSlot`. No change to a slot that was not cut. */
+export async function mendSlot(names: SlotNames, { index, address }: Pick<Slot, 'index' | 'address'>): Promise<void> {
+  const device = names.interfacePrefix + index;
+  // The route went when the link did.
+  const input = `link set ${device} up\nroute replace ${address}/32 dev ${device}\n`;
+  await runCommand('ip', ['-batch', '-'], { input });
+}
+
 /** Removes a slot; its veth pair and routes go with the namespace. No error when it is gone. */
 export async function removeSlot(names: SlotNames, index: number): Promise<void> {
   // The pair is removed first: a namespace that a dying process still holds would keep it, and its route, alive.

@@ -1,4 +1,4 @@
-// What runsc and runc have in common: the command line of an OCI runtime (run, kill, delete, list).
+// What runsc and runc have in common: the command line of an OCI runtime (run, restore, kill, delete, list).
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +9,8 @@ import type { ContainerState } from './runtime.ts';
 /** A hung runtime must not hold a sandbox's end for ever. */
 const SHORT_MS = 20_000;
 const RUN_MS = 60_000;
+/** Gigabytes of memory may have to be written. */
+const CHECKPOINT_MS = 300_000;
 const ORPHAN_LOOK_MS = 5;
 
 interface ListedContainer {
@@ -37,7 +39,28 @@ export class OciCommands {
     this.#launcher = options.launcher ?? [];
   }
 
-  async run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<void> {
+  run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<void> {
+    return this.#start('run', id, bundle, config, flags, []);
+  }
+
+  restore(
+    id: string,
+    bundle: string,
+    config: object,
+    flags: readonly string[],
+    restoreFlags: readonly string[],
+  ): Promise<void> {
+    return this.#start('restore', id, bundle, config, flags, restoreFlags);
+  }
+
+  async #start(
+    verb: 'run' | 'restore',
+    id: string,
+    bundle: string,
+    config: object,
+    flags: readonly string[],
+    verbFlags: readonly string[],
+  ): Promise<void> {
     await mkdir(this.#stateDirectory, { recursive: true, mode: 0o700 });
     await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     // The runtime's children outlive it and hold its outputs open, so these are a file and not a pipe.
@@ -47,8 +70,9 @@ export class OciCommands {
         ...this.#launcher,
         this.#binary,
         ...this.#arguments(flags),
-        'run',
+        verb,
         '--detach',
+        ...verbFlags,
         '--bundle',
         bundle,
         id,
@@ -57,7 +81,7 @@ export class OciCommands {
     } catch (error) {
       const { buffer, bytesRead } = await log.read(Buffer.alloc(4096), 0, 4096, 0);
       throw new CommandError(
-        `${this.#binary} run failed: ${buffer.toString('utf8', 0, bytesRead).trim() || String(error)}`,
+        `${this.#binary} ${verb} failed: ${buffer.toString('utf8', 0, bytesRead).trim() || String(error)}`,
         error instanceof CommandError ? error.exitCode : null,
         { cause: error },
       );
@@ -73,10 +97,18 @@ export class OciCommands {
     return containers.map(({ id, pid, status }) => ({ id, pid, running: status === 'running' }));
   }
 
-  async endOrphanedStarts(): Promise<void> {
-    const starts = findProcesses((args) => args.includes(this.#stateDirectory) && args.includes('run'));
-    for (const start of starts) signal(start, 'SIGKILL');
-    while (starts.some(isRunning)) await delay(ORPHAN_LOOK_MS);
+  /** @param flags come behind the verb */
+  async checkpoint(id: string, flags: readonly string[]): Promise<void> {
+    await this.#command(['checkpoint', ...flags, id], { timeoutMs: CHECKPOINT_MS });
+  }
+
+  async endOrphans(): Promise<void> {
+    const verbs = ['run', 'restore', 'checkpoint'];
+    const orphans = findProcesses(
+      (args) => args.includes(this.#stateDirectory) && verbs.some((verb) => args.includes(verb)),
+    );
+    for (const orphan of orphans) signal(orphan, 'SIGKILL');
+    while (orphans.some(isRunning)) await delay(ORPHAN_LOOK_MS);
   }
 
   async delete(id: string): Promise<void> {

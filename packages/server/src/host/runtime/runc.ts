@@ -76,8 +76,8 @@ export class Runc implements Runtime {
     });
   }
 
-  endOrphanedStarts(): Promise<void> {
-    return this.#commands.endOrphanedStarts();
+  endOrphans(): Promise<void> {
+    return this.#commands.endOrphans();
   }
 
   list(): Promise<readonly ContainerState[]> {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { runscCapabilities } from './capabilities.ts';
 import { OciCommands } from './oci-runtime.ts';
 import { ociSpec } from './oci-spec.ts';
-import type { ContainerSpec, ContainerState, Runtime } from './runtime.ts';
+import type { Checkpoints, ContainerSpec, ContainerState, Runtime } from './runtime.ts';
 
 /**
  * Hides /proc/sys/net from runsc. runsc takes the presence of net/core/rmem_default for the mark of the root network
@@ -20,6 +20,12 @@ export const HIDE_SYSCTL_NET = [
   'sh',
 ];
 
+/**
+ * A checkpoint that fails without leave-running ends the sandbox. Compression costs more than the disk saves, and
+ * bypassing the page cache is three times as fast from some hundred megabytes on.
+ */
+const SAVE_FLAGS = ['--leave-running', '--compression=none', '--exclude-committed-zero-pages', '--direct'];
+
 export interface RuntimePlace {
   /** Directory under /run for this instance's runtime state. */
   readonly stateDirectory: string;
@@ -34,6 +40,13 @@ export async function createRunsc(place: RuntimePlace): Promise<Runtime> {
 
 class Runsc implements Runtime {
   readonly name = 'runsc';
+  readonly checkpoints: Checkpoints = {
+    save: (id, directory) => this.#commands.checkpoint(id, ['--image-path', directory, ...SAVE_FLAGS]),
+    restore: (spec, directory) => {
+      const place = ['--image-path', directory];
+      return this.#commands.restore(spec.id, spec.bundle, this.#config(spec), overlayFlags(spec), place);
+    },
+  };
   readonly #commands: OciCommands;
   readonly #place: RuntimePlace;
 
@@ -48,8 +61,12 @@ class Runsc implements Runtime {
     });
   }
 
-  async run(spec: ContainerSpec): Promise<void> {
-    const config = ociSpec(spec, {
+  run(spec: ContainerSpec): Promise<void> {
+    return this.#commands.run(spec.id, spec.bundle, this.#config(spec), overlayFlags(spec));
+  }
+
+  #config(spec: ContainerSpec): object {
+    return ociSpec(spec, {
       rootfs: spec.image.rootfs,
       capabilities: runscCapabilities,
       extraNamespaces: [],
@@ -57,8 +74,6 @@ class Runsc implements Runtime {
       cgroupsPath: `${this.#place.cgroupParent}/${spec.id}`,
       maxOpenFiles: this.#place.maxOpenFiles,
     });
-    // The image stays as it is: gVisor's own overlay keeps what the sandbox writes in one file on its disk.
-    await this.#commands.run(spec.id, spec.bundle, config, [`--overlay2=root:dir=${spec.writable}`]);
   }
 
   kill(id: string): Promise<void> {
@@ -69,13 +84,18 @@ class Runsc implements Runtime {
     return this.#commands.delete(id);
   }
 
-  endOrphanedStarts(): Promise<void> {
-    return this.#commands.endOrphanedStarts();
+  endOrphans(): Promise<void> {
+    return this.#commands.endOrphans();
   }
 
   list(): Promise<readonly ContainerState[]> {
     return this.#commands.list();
   }
+}
+
+/** The image stays as it is: gVisor's own overlay keeps what the sandbox writes in one file on its disk. */
+function overlayFlags({ writable }: ContainerSpec): string[] {
+  return [`--overlay2=root:dir=${writable}`];
 }
 
 /** Whether a fresh network namespace shows what only the root one showed on older kernels. */

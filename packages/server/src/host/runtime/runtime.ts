@@ -2,21 +2,25 @@
 
 export type RuntimeName = 'runsc' | 'runc';
 
+/** What a container is made from, and has to be brought back with. */
+export interface ContainerBasis {
+  /** The template's file systems, read-only and shared. */
+  readonly image: ImageDirectories;
+  /** Directory of the agent, mounted read-only at `/.sandport`. */
+  readonly agentDirectory: string;
+  readonly limits: ResourceLimits;
+}
+
 /** What a runtime needs to start one sandbox. */
-export interface ContainerSpec {
+export interface ContainerSpec extends ContainerBasis {
   readonly id: string;
   /** Directory of this container's bundle; the runtime writes into it. */
   readonly bundle: string;
   /** Path of the network namespace to join. */
   readonly networkNamespace: string;
-  /** The template's file systems, read-only and shared. */
-  readonly image: ImageDirectories;
   /** A mounted file system of the size of the sandbox's disk, for everything the sandbox changes. */
   readonly writable: string;
-  /** Directory of the agent, mounted read-only at `/.sandport`. */
-  readonly agentDirectory: string;
   readonly hostname: string;
-  readonly limits: ResourceLimits;
 }
 
 export interface ImageDirectories {
@@ -38,16 +42,29 @@ export interface ResourceLimits {
 
 export interface Runtime {
   readonly name: RuntimeName;
+  /** Undefined for a runtime that cannot keep memory. */
+  readonly checkpoints?: Checkpoints;
   /** Starts the agent as the container's first process and returns when it has been started. */
   run(spec: ContainerSpec): Promise<void>;
   /** Ends every process of it at once; no error when there is none. */
   kill(id: string): Promise<void>;
   /** Removes what the runtime keeps of it: state, cgroup, mounts. No error when there is nothing. */
   remove(id: string, bundle: string): Promise<void>;
-  /** Ends starts that a process before this one began and that still go on: nobody waits for them any more. */
-  endOrphanedStarts(): Promise<void>;
+  /** Ends starts and checkpoints that a process before this one began and that still go on: nobody waits for them any more. */
+  endOrphans(): Promise<void>;
   /** What this instance has, running or not. */
   list(): Promise<readonly ContainerState[]>;
+}
+
+/** Memory, processes and files of a container, written down and brought back. */
+export interface Checkpoints {
+  /**
+   * Writes a container that runs into an empty directory. It goes on running, also when this fails; its TCP
+   * connections are reset.
+   */
+  save(id: string, directory: string): Promise<void>;
+  /** Starts a container from what `save` wrote, with the same image, agent and limits. The directory is only read. */
+  restore(spec: ContainerSpec, directory: string): Promise<void>;
 }
 
 export interface ContainerState {

@@ -1,0 +1,36 @@
+// What the gateways are told of a sandbox.
+import type { Route } from '@sandport/protocol/routes';
+import type { RunningSandbox, SandboxRecord } from './sandbox-record.ts';
+import { type SandboxTokens, sha256Hex } from './sandbox-tokens.ts';
+
+export function runningRoute(record: RunningSandbox, tokens: SandboxTokens): Route {
+  return { ...common(record, tokens), address: record.placement.address };
+}
+
+/**
+ * Of a sandbox that does not run now: requests wait for its next route.
+ *
+ * @param wake whether they are to wake it
+ */
+export function heldRoute(record: SandboxRecord, tokens: SandboxTokens, wake: boolean): Route {
+  const agentTokenSha256 = record.spec.secure ? sha256Hex(tokens.agentAccess(record.id)) : undefined;
+  return {
+    ...common(record, tokens),
+    // Never dialled.
+    address: '0.0.0.0',
+    held: { wake, ...(agentTokenSha256 !== undefined && { agentTokenSha256 }) },
+  };
+}
+
+function common(record: SandboxRecord, tokens: SandboxTokens): Omit<Route, 'address'> {
+  const { network } = record.spec;
+  return {
+    sandboxId: record.id,
+    generation: record.generation,
+    tunnelToken: tokens.loopbackTunnel(record.id),
+    access: network.allowPublicTraffic
+      ? { kind: 'public' }
+      : { kind: 'token', tokenSha256: sha256Hex(tokens.trafficAccess(record.id)) },
+    ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+  };
+}

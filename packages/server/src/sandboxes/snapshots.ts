@@ -1,0 +1,135 @@
+// Snapshots that outlive their sandbox, and forks: one moment of a sandbox, from which others start.
+import { randomUUID } from 'node:crypto';
+import { SandportError } from '@sandport/protocol/errors';
+import type { Core } from './core.ts';
+import { faultPoint } from './fault-point.ts';
+import { assertKeepable } from './lifecycle.ts';
+import type { RunningSandbox, SnapshotRecord, SnapshotRecordStore } from './sandbox-record.ts';
+import { heldRoute, runningRoute } from './sandbox-route.ts';
+import { newSnapshotId } from './snapshot-id.ts';
+
+const DEFAULT_TAG = 'default';
+const NAME = /^[a-z0-9][a-z0-9_-]{0,127}$/;
+const TAG = /^[A-Za-z0-9_.-]{1,128}$/;
+
+export class Snapshots {
+  readonly #core: Core;
+  readonly #store: SnapshotRecordStore;
+  readonly #records = new Map<string, SnapshotRecord>();
+  /** How many starts read a snapshot now: its files stay until they have. */
+  readonly #readers = new Map<string, number>();
+
+  constructor(core: Core, store: SnapshotRecordStore) {
+    this.#core = core;
+    this.#store = store;
+  }
+
+  /** Takes over what the store has. To be called once, first. */
+  load(): SnapshotRecord[] {
+    for (const record of this.#store.all()) this.#records.set(record.id, record);
+    return this.list();
+  }
+
+  list(): SnapshotRecord[] {
+    return [...this.#records.values()];
+  }
+
+  /** By ID or name, with or without a tag. */
+  find(text: string): SnapshotRecord | undefined {
+    const [name, tag = DEFAULT_TAG] = text.toLowerCase().split(':', 2);
+    const byId = this.#records.get(name!);
+    if (byId !== undefined && tag === DEFAULT_TAG) return byId;
+    return this.list().find((record) => record.name === `${name}:${tag}`);
+  }
+
+  /** Makes a snapshot of a sandbox that runs on; the caller holds its lock. Throws as `capture` and for a bad name. */
+  async create(record: RunningSandbox, givenName: string | undefined): Promise<SnapshotRecord> {
+    const { log, now } = this.#core;
+    const name = givenName === undefined ? undefined : readName(givenName);
+    const id = newSnapshotId();
+    const asked = now();
+    await this.capture(record, id);
+    const snapshot: SnapshotRecord = { id, name, sandboxId: record.id, createdAt: now(), spec: record.spec };
+    this.#store.insert(snapshot);
+    for (const other of this.list()) {
+      if (name !== undefined && other.name === name) this.#records.set(other.id, { ...other, name: undefined });
+    }
+    this.#records.set(id, snapshot);
+    faultPoint('snapshot:recorded');
+    log.event('snapshot created', { sandboxId: record.id, snapshotId: id, ms: now() - asked });
+    return snapshot;
+  }
+
+  /**
+   * Writes down a sandbox that runs on; the caller holds its lock. Requests wait meanwhile, connections are cut. Throws
+   * `not_supported` or `snapshot_failed`.
+   */
+  async capture(record: RunningSandbox, id: string): Promise<void> {
+    const { host, records, routes, tokens, log } = this.#core;
+    assertKeepable(true, host.keepsMemory);
+    await routes.setRoute(heldRoute(record, tokens, false));
+    faultPoint('snapshot:held');
+    try {
+      await host.snapshot(record.placement, id);
+      faultPoint('snapshot:written');
+    } catch (error) {
+      log.event('snapshot not created', { sandboxId: record.id, error });
+      throw new SandportError('snapshot_failed', 'the snapshot could not be made; the sandbox runs on', {
+        cause: error,
+      });
+    } finally {
+      // Its end may have been moved meanwhile, which needs no lock.
+      const latest = (records.get(record.id) ?? record) as RunningSandbox;
+      const running = records.update({ ...latest, generation: randomUUID() });
+      await routes.setRoute(runningRoute(running, tokens));
+    }
+  }
+
+  /** Has the files of a snapshot stay until `task` has ended. */
+  async reading<T>(id: string, task: () => Promise<T>): Promise<T> {
+    this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1);
+    try {
+      return await task();
+    } finally {
+      const left = this.#readers.get(id)! - 1;
+      if (left > 0) this.#readers.set(id, left);
+      else {
+        this.#readers.delete(id);
+        if (!this.#records.has(id)) await this.remove(id);
+      }
+    }
+  }
+
+  /** Deletes a snapshot; sandboxes created from it go on. Throws `snapshot_not_found`. */
+  async delete(text: string): Promise<void> {
+    const record = this.find(text);
+    if (record === undefined) throw new SandportError('snapshot_not_found', `snapshot '${text}' not found`);
+    this.#store.delete(record.id);
+    this.#records.delete(record.id);
+    this.#core.log.event('snapshot deleted', { snapshotId: record.id });
+    if (!this.#readers.has(record.id)) await this.remove(record.id);
+  }
+
+  /** One that cannot be removed now is nobody's, and goes at the next start. */
+  async remove(id: string): Promise<void> {
+    const { host, log } = this.#core;
+    await host.removeSnapshot(id).catch((error: unknown) => log.event('snapshot not removed', { id, error }));
+  }
+}
+
+/** By what a program names a snapshot: its name where it has one, else its ID. */
+export function snapshotReference({ id, name }: SnapshotRecord): string {
+  return name ?? `${id}:${DEFAULT_TAG}`;
+}
+
+/** Throws `validation_failed`. */
+function readName(text: string): string {
+  const [name = '', tag = DEFAULT_TAG, ...more] = text.split(':');
+  if (more.length > 0 || !NAME.test(name.toLowerCase()) || !TAG.test(tag)) {
+    throw new SandportError(
+      'validation_failed',
+      `validation error: body/name must be letters, digits, "-" and "_", at most 128, with an optional ":tag"`,
+    );
+  }
+  return `${name.toLowerCase()}:${tag}`;
+}

@@ -1,0 +1,80 @@
+// From a record to a sandbox that runs: the part that creating, resuming and forking share.
+import type { AgentInit } from '@sandport/protocol/agent-init';
+import { SANDBOX_HOSTNAME, type StartSource } from '../host/host.ts';
+import type { Core } from './core.ts';
+import { faultPoint } from './fault-point.ts';
+import { egressPolicy } from './network-policy.ts';
+import type { RunningSandbox, SandboxRecord } from './sandbox-record.ts';
+import { runningRoute } from './sandbox-route.ts';
+
+export interface StartOptions {
+  readonly source: StartSource;
+  /** Whose agent a snapshot holds, if not the sandbox's own. */
+  readonly agentOf?: string;
+  readonly step: 'create' | 'resume' | 'fork';
+}
+
+/**
+ * Starts what is recorded; its life counts from when it runs. When it throws nothing of it is left on the machine, and
+ * its record is the caller's to mend.
+ */
+export async function startSandbox(core: Core, record: SandboxRecord, options: StartOptions): Promise<RunningSandbox> {
+  const { host, records, routes, tokens, timers, now } = core;
+  const { source, step } = options;
+  const placement = await core.starts.run(() => {
+    core.assertOpen();
+    return host.start(
+      source,
+      {
+        egress: egressPolicy(record.spec.network),
+        init: agentInit(core, record),
+        ...(source.kind === 'snapshot' && {
+          previousControlToken: tokens.agentControl(options.agentOf ?? record.id),
+        }),
+      },
+      (place) => {
+        records.update({ ...record, placement: place });
+        faultPoint(`${step}:placed`);
+      },
+    );
+  });
+  faultPoint(`${step}:started`);
+  const startedAt = now();
+  const { snapshot: _over, ...kept } = record;
+  const running: RunningSandbox = {
+    ...kept,
+    state: 'running',
+    startedAt,
+    endAt: startedAt + record.endAt - record.startedAt,
+    placement,
+  };
+  try {
+    // The gateways know it before the client does, and the record is durable before either.
+    records.update(running);
+  } catch (error) {
+    await host.remove(placement);
+    throw error;
+  }
+  faultPoint(`${step}:running`);
+  timers.set(record.id, running.endAt);
+  await routes.setRoute(runningRoute(running, tokens));
+  return running;
+}
+
+function agentInit({ tokens, domain, nameservers, now }: Core, { id, generation, spec }: SandboxRecord): AgentInit {
+  return {
+    controlToken: tokens.agentControl(id),
+    sandboxId: id,
+    templateId: spec.templateId,
+    ...(spec.secure && { accessToken: tokens.agentAccess(id) }),
+    tunnelToken: tokens.loopbackTunnel(id),
+    envVars: { ...spec.defaults.env, ...spec.envVars },
+    defaultUser: spec.defaults.user,
+    defaultWorkdir: spec.defaults.workdir,
+    hostname: SANDBOX_HOSTNAME,
+    nameservers,
+    domain,
+    generation,
+    now: now(),
+  };
+}

@@ -1,0 +1,55 @@
+// Records of snapshots in SQLite; durable as those of sandboxes.
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { SnapshotRecord, SnapshotRecordStore } from '../sandboxes/sandbox-record.ts';
+
+interface Row {
+  readonly id: string;
+  readonly name: string | null;
+  readonly sandbox_id: string;
+  readonly created_at: number;
+  readonly spec: string;
+}
+
+export class SnapshotRecords implements SnapshotRecordStore {
+  readonly #database: DatabaseSync;
+  readonly #unname: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #all: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#unname = database.prepare('UPDATE snapshots SET name = NULL WHERE name = ?');
+    this.#insert = database.prepare(
+      'INSERT INTO snapshots (id, name, sandbox_id, created_at, spec) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#delete = database.prepare('DELETE FROM snapshots WHERE id = ?');
+    this.#all = database.prepare('SELECT * FROM snapshots');
+  }
+
+  insert({ id, name, sandboxId, createdAt, spec }: SnapshotRecord): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      if (name !== undefined) this.#unname.run(name);
+      this.#insert.run(id, name ?? null, sandboxId, createdAt, JSON.stringify(spec));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  delete(id: string): void {
+    this.#delete.run(id);
+  }
+
+  all(): SnapshotRecord[] {
+    return (this.#all.all() as unknown as Row[]).map((row) => ({
+      id: row.id,
+      name: row.name ?? undefined,
+      sandboxId: row.sandbox_id,
+      createdAt: row.created_at,
+      spec: JSON.parse(row.spec) as SnapshotRecord['spec'],
+    }));
+  }
+}

@@ -1,0 +1,89 @@
+// Pause and resume with the official client: what was there before is there afterwards, under the same ID and URL.
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Sandbox, SandboxNotFoundError } from 'e2b';
+import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+describe('pause with memory', () => {
+  let server: SandportServer;
+
+  before(async () => {
+    server = await SandportServer.start('runsc');
+  });
+  after(async () => {
+    assert.deepEqual(await server.stop(), []);
+  });
+
+  test('processes, open files, servers and files go on after a pause, with the same ID, URL and tokens', async () => {
+    const sandbox = await Sandbox.create({
+      ...server.options,
+      metadata: { keep: 'me' },
+      envs: { COLOUR: 'green' },
+      network: { denyOut: ['192.0.2.0/24'], allowPublicTraffic: false },
+    });
+    const { sandboxId, trafficAccessToken } = sandbox;
+    const url = `https://${sandbox.getHost(3000)}/`;
+    const headers = { 'e2b-traffic-access-token': trafficAccessToken! };
+    await sandbox.files.write('/home/user/page/index.html', 'as before');
+    const web = await sandbox.commands.run('cd page && python3 -m http.server 3000', { background: true });
+    await waitFor('the server answers', async () => (await fetch(url, { headers })).ok);
+    // A shell with a variable, an open and deleted file, and a pipe to read from.
+    const shell = await sandbox.commands.run(
+      'mkfifo in; count=7; exec 3>gone; echo kept >&3; rm gone; while read line < in; do count=$((count+1)); cat /proc/self/fd/3 2>/dev/null; echo $count > out; done',
+      { background: true, timeoutMs: 0 },
+    );
+    const bootId = await sandbox.files.read('/proc/sys/kernel/random/boot_id');
+    const processes = await sandbox.commands.list();
+
+    assert.equal(await sandbox.pause(), true);
+    assert.equal(await sandbox.pause(), false, 'it is paused already');
+    assert.equal((await sandbox.getInfo()).state, 'paused');
+    const listed = await Sandbox.list({ ...server.options, query: { state: ['paused'] } }).nextItems();
+    assert.deepEqual(
+      listed.map((info) => [info.sandboxId, info.state, info.metadata]),
+      [[sandboxId, 'paused', { keep: 'me' }]],
+    );
+    assert.deepEqual(await Sandbox.list({ ...server.options, query: { state: ['running'] } }).nextItems(), []);
+    assert.equal(await sandbox.isRunning(), false);
+    const refused = await fetch(url, { headers });
+    assert.equal(refused.status, 502);
+    assert.deepEqual(await refused.json(), { sandboxId, message: 'The sandbox was not found', code: 502 });
+
+    const resumed = await Sandbox.connect(sandboxId, server.options);
+    assert.equal(resumed.sandboxId, sandboxId);
+    assert.equal(resumed.trafficAccessToken, trafficAccessToken);
+    assert.equal(await (await fetch(url, { headers })).text(), 'as before');
+    assert.equal((await fetch(url)).status, 403);
+    assert.deepEqual(await sandbox.commands.list(), processes);
+    assert.equal(await sandbox.files.read('/proc/sys/kernel/random/boot_id'), bootId);
+    await resumed.commands.run('echo > in; while [ ! -e out ]; do sleep 0.05; done');
+    assert.equal(await resumed.files.read('out'), '8\n');
+    assert.equal((await resumed.commands.run('echo $COLOUR $E2B_SANDBOX_ID')).stdout, `green ${sandboxId}\n`);
+    const clock = Number((await resumed.commands.run('date +%s.%N')).stdout) * 1000;
+    assert(Math.abs(clock - Date.now()) < 2000, `the clock inside is right: ${clock} ${Date.now()}`);
+    const info = await resumed.getInfo();
+    assert.deepEqual([info.state, info.metadata, info.network?.denyOut], ['running', { keep: 'me' }, ['192.0.2.0/24']]);
+    assert.equal(await (await resumed.commands.connect(web.pid)).kill(), true);
+    assert.equal(await (await resumed.commands.connect(shell.pid)).kill(), true);
+    assert.equal(await resumed.kill(), true);
+  });
+
+  test('it can be paused again and again, and a kill removes a paused one with all that it had', async () => {
+    const sandbox = await Sandbox.create(server.options);
+    for (let round = 0; round < 3; round++) {
+      await sandbox.commands.run(`echo ${round} >> rounds`);
+      assert.equal(await Sandbox.pause(sandbox.sandboxId, server.options), true);
+      await sandbox.connect();
+    }
+    assert.equal(await sandbox.files.read('rounds'), '0\n1\n2\n');
+    assert.equal(await sandbox.betaPause(), true);
+    assert.equal((await readdir(join(server.data, 'snapshots'))).length, 1);
+    assert.equal(await sandbox.kill(), true);
+    assert.equal(await sandbox.kill(), false);
+    await assert.rejects(Sandbox.connect(sandbox.sandboxId, server.options), SandboxNotFoundError);
+    await waitFor('it is removed', async () => (await readdir(join(server.data, 'snapshots'))).length === 0);
+  });
+});
