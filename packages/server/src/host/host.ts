@@ -190,7 +190,7 @@ export class Host {
   async start(source: StartSource, identity: Identity, placed: (placement: Placement) => void): Promise<Placement> {
     const placement = await this.startContainer(source, identity.egress, placed);
     try {
-      await this.handOver(placement, identity);
+      await this.#identify(placement, identity);
     } catch (error) {
       await this.remove(placement);
       throw error;
@@ -240,8 +240,12 @@ export class Host {
   }
 
   /** Makes a started container a sandbox: network policy, names, tokens, environment, time. */
-  async handOver(placement: Placement, { egress, init, previousControlToken }: Identity): Promise<void> {
-    await this.#firewall.setEgress(placement.address, egress);
+  async handOver(placement: Placement, identity: Identity): Promise<void> {
+    await this.#firewall.setEgress(placement.address, identity.egress);
+    await this.#identify(placement, identity);
+  }
+
+  async #identify(placement: Placement, { init, previousControlToken }: Identity): Promise<void> {
     await initialiseAgent(placement.address, init, AGENT_START_MS, previousControlToken);
   }
 
