@@ -42,6 +42,7 @@ export async function customise(rootfs, node, npm) {
   allowPipToInstall(rootfs);
   await addUser(rootfs);
   await installSudo(rootfs);
+  await archiveLocale(rootfs);
   for (const path of emptyDirectories) mkdirSync(join(rootfs, path), { mode: 0o755 });
   symlinkSync('../proc/self/mounts', join(rootfs, 'etc/mtab'));
   // Java's and PostgreSQL's packages fail to install where these are missing.
@@ -128,6 +129,16 @@ async function installSudo(rootfs) {
   const diverted = ['--divert', '/usr/lib/sandport/sudo', '--add', '/usr/bin/sudo'];
   await inImage(rootfs, ['dpkg-divert', '--quiet', '--local', '--rename', ...diverted]);
   linkSync(join(rootfs, daemon), join(rootfs, 'usr/bin/sudo'));
+}
+
+/**
+ * Nearly every program reads the locale when it starts: one archive in place of a dozen files, each of which takes the
+ * better part of a millisecond to open and map under gVisor.
+ *
+ * @param {string} rootfs
+ */
+async function archiveLocale(rootfs) {
+  await inImage(rootfs, ['localedef', '--add-to-archive', '/usr/lib/locale/C.utf8']);
 }
 
 /** @param {string} rootfs */
