@@ -30,13 +30,16 @@ export function readCall(request: IncomingMessage, response: ServerResponse): Ca
   };
 }
 
-/** At most ten digits (Connect protocol, Timeout-Milliseconds); longer than a timer can be is no limit. */
+/**
+ * At most ten digits (Connect protocol, Timeout-Milliseconds), with a fraction from earlier Python clients; longer than a
+ * timer can be is no limit.
+ */
 function readTimeout(header: string | string[] | undefined): number | undefined {
   if (header === undefined) return undefined;
-  if (typeof header !== 'string' || !/^[0-9]{1,10}$/.test(header)) {
+  if (typeof header !== 'string' || !/^[0-9]{1,10}(\.[0-9]{1,16})?$/.test(header)) {
     throw new ConnectError('invalid_argument', `Connect-Timeout-Ms '${header}' is not a number of at most 10 digits`);
   }
-  const timeout = Number(header);
+  const timeout = Math.ceil(Number(header));
   return timeout > 0x7fff_ffff ? undefined : timeout;
 }
 

@@ -155,7 +155,9 @@ test('those in the states that are asked for are listed; on the way to a pause a
   const order = 'asc';
   assert.deepEqual(ids(all, { order, state: 'running' }), ['irunning']);
   assert.deepEqual(ids(all, { order, state: 'paused' }), paused);
-  for (const state of ['running,paused', '']) assert.deepEqual(ids(all, { order, state }), [...paused, 'irunning']);
+  assert.deepEqual(ids(all, { order, state: ['paused'] }), paused);
+  for (const state of ['running,paused', ['paused', 'running'], ''])
+    assert.deepEqual(ids(all, { order, state }), [...paused, 'irunning']);
 });
 
 test('a parameter that cannot be right is refused by its name', () => {

@@ -6,7 +6,8 @@ const MAX_LIMIT = 100;
 
 export interface ListQuery {
   readonly metadata?: string;
-  readonly state?: string;
+  /** One value with commas, or several. */
+  readonly state?: string | readonly string[];
   readonly limit?: string;
   readonly nextToken?: string;
   readonly order?: string;
@@ -86,7 +87,8 @@ function decode(text: string): string {
   }
 }
 
-function readStates(text: string | undefined): string[] {
+function readStates(value: ListQuery['state']): string[] {
+  const text = typeof value === 'object' ? value.join(',') : value;
   const states = text === undefined || text === '' ? ['running', 'paused'] : text.split(',');
   const odd = states.find((state) => state !== 'running' && state !== 'paused');
   if (odd !== undefined) throw invalid('state', `"running" or "paused", not "${odd.slice(0, 50)}"`);

@@ -20,7 +20,8 @@ const DEFAULT_TIMEOUT_SECONDS_V2 = 300;
 const text = Type.Optional(Type.String({ maxLength: 8192 }));
 const ListQuerystring = Type.Object({
   metadata: text,
-  state: text,
+  // The Python client names each state in a parameter of its own.
+  state: Type.Optional(Type.Union([text, Type.Array(Type.String({ maxLength: 64 }), { maxItems: 16 })])),
   limit: text,
   nextToken: text,
   order: text,
