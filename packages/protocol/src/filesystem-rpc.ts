@@ -50,3 +50,47 @@ export interface EntryResponse {
 export interface ListDirResponse {
   readonly entries?: readonly EntryInfo[];
 }
+
+export type EventType =
+  | 'EVENT_TYPE_CREATE'
+  | 'EVENT_TYPE_WRITE'
+  | 'EVENT_TYPE_REMOVE'
+  | 'EVENT_TYPE_RENAME'
+  | 'EVENT_TYPE_CHMOD';
+
+export interface FilesystemEvent {
+  /** Relative to the watched directory. */
+  readonly name: string;
+  readonly type: EventType;
+  /** When it was asked for and the event leaves something behind. */
+  readonly entry?: EntryInfo;
+}
+
+/** Request of WatchDir and CreateWatcher. */
+export interface WatchRequest {
+  readonly path: string;
+  /** Whether directories below are watched too, also those made later. */
+  readonly recursive?: boolean;
+  readonly includeEntry?: boolean;
+  /** Whether a directory on a network file system may be watched, where what others do is not noticed. */
+  readonly allowNetworkMounts?: boolean;
+}
+
+/** A message of the stream of WatchDir; the first one is `start`. */
+export type WatchStreamMessage =
+  | { readonly start: object }
+  | { readonly filesystem: FilesystemEvent }
+  | { readonly keepalive: object };
+
+export interface WatcherAnswer {
+  readonly watcherId: string;
+}
+
+/** Request of GetWatcherEvents and RemoveWatcher. */
+export interface WatcherRequest {
+  readonly watcherId: string;
+}
+
+export interface WatcherEventsResponse {
+  readonly events?: readonly FilesystemEvent[];
+}

@@ -61,6 +61,20 @@ export class MessageStream {
     this.#response.on('drain', callback);
   }
 
+  /** Calls back once when the client has taken what was sent, or is gone. */
+  onceWritable(callback: () => void): void {
+    const response = this.#response;
+    if (this.writable || response.destroyed) {
+      callback();
+      return;
+    }
+    const settle = (): void => {
+      response.off('drain', settle).off('close', settle);
+      callback();
+    };
+    response.on('drain', settle).on('close', settle);
+  }
+
   /** Calls back once when the client is gone or has everything. */
   onClose(callback: () => void): void {
     if (this.#response.destroyed) callback();

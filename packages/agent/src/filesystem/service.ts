@@ -1,4 +1,4 @@
-// filesystem.Filesystem: looking at, making, moving and removing files. Everything is done as root; the user of the
+// filesystem.Filesystem: looking at, making, moving, removing and watching files. Everything is done as root; the user of the
 // call is whose home relative paths start from and who owns what is made.
 import { lstat, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -16,6 +16,8 @@ import { makeDirectories } from '../files/write-file.ts';
 import { describeEntry } from './entry.ts';
 import { filesystemError } from './filesystem-error.ts';
 import { listDirectory } from './list-directory.ts';
+import type { WatchWish } from './watch/watch-request.ts';
+import type { Describe, Watchers } from './watch/watchers.ts';
 
 /** A request with its paths made absolute. */
 interface PathCall {
@@ -37,6 +39,24 @@ export function filesystemService(defaults: () => SandboxDefaults): Service {
     Move: unary(move),
     ListDir: unary(list),
     Remove: unary(remove),
+    WatchDir: {
+      kind: 'server-stream',
+      handle: async (message, call, stream) => {
+        const request = readCall(message, call, defaults());
+        await watchers(request, (all, wish, describe) => all.stream(wish, describe, call, stream));
+      },
+    },
+    CreateWatcher: unary(async (call) => ({
+      watcherId: await watchers(call, (all, wish, describe) => all.create(wish, describe)),
+    })),
+    GetWatcherEvents: unary(async (call) => {
+      const events = (await allWatchers()).take(optionalText(call.fields, 'watcherId') ?? '');
+      return events.length === 0 ? {} : { events };
+    }),
+    RemoveWatcher: unary(async (call) => {
+      (await allWatchers()).remove(optionalText(call.fields, 'watcherId') ?? '');
+      return {};
+    }),
   };
   return { name: FILESYSTEM_SERVICE, methods: new Map(Object.entries(methods)) };
 }
@@ -95,6 +115,28 @@ async function remove(call: PathCall): Promise<object> {
   const path = call.path('path');
   await about(path, rm(path, { recursive: true, force: true }));
   return {};
+}
+
+let known: Promise<Watchers> | undefined;
+
+/** Made when the first is asked for: most sandboxes never watch anything. */
+function allWatchers(): Promise<Watchers> {
+  known ??= import('./watch/watchers.ts').then((module) => new module.Watchers());
+  return known;
+}
+
+async function watchers<Result>(
+  call: PathCall,
+  use: (all: Watchers, wish: WatchWish, describe: Describe) => Promise<Result>,
+): Promise<Result> {
+  const path = call.path('path');
+  const { readWatchWish } = await import('./watch/watch-request.ts');
+  const wish = await about(path, readWatchWish(call.fields, path));
+  const names = readAccountNames(call.root);
+  return about(
+    path,
+    use(await allWatchers(), wish, (file) => describeEntry(file, names)),
+  );
 }
 
 /** Awaits a file operation, whose failure is about that path. */

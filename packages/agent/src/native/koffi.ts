@@ -16,8 +16,15 @@ interface Koffi {
   errno(): number;
 }
 
+let loaded: Koffi | undefined;
+
 /** @throws Error when this platform has no addon */
 export function loadKoffi(): Koffi {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Koffi {
   const addon: { exports: unknown } = { exports: {} };
   process.dlopen(addon, findAddon());
   return addon.exports as Koffi;
