@@ -8,6 +8,8 @@ import { addExecCommand } from './commands/exec.ts';
 import { addKillCommand } from './commands/kill.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLogsCommand } from './commands/logs.ts';
+import { addPauseCommand } from './commands/pause.ts';
+import { addResumeCommand } from './commands/resume.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addUpCommand } from './commands/up.ts';
 import { addUrlCommand } from './commands/url.ts';
@@ -25,6 +27,8 @@ const commands = [
   addCreateCommand,
   addListCommand,
   addKillCommand,
+  addPauseCommand,
+  addResumeCommand,
   addExecCommand,
   addUrlCommand,
   addLogsCommand,

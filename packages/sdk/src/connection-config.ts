@@ -63,11 +63,11 @@ export class ConnectionConfig {
   }
 
   /** Options of a single call on top of these. */
-  with(options: ConnectionOptions): ConnectionOptions {
+  with<Options extends ConnectionOptions>(options: Options): Options & ConnectionOptions {
     const { domain, apiUrl, sandboxUrl, requestTimeoutMs, headers, apiHeaders } = this;
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     const bound = { apiKey: this.#apiKey, domain, apiUrl, sandboxUrl, requestTimeoutMs, headers, apiHeaders };
-    return { ...bound, ...Object.fromEntries(given) };
+    return { ...bound, ...(Object.fromEntries(given) as Options) };
   }
 
   /** Ends at the request's time limit or with the caller's signal. */

@@ -50,6 +50,7 @@ export type { Files, Files as Filesystem } from './files/files.ts';
 export type { WatchOptions, WatchOptions as WatchOpts } from './files/watch.ts';
 export { type FilesystemEvent, FilesystemEventType } from './files/watch-events.ts';
 export { WatchHandle } from './files/watch-handle.ts';
+export type { OnTimeout, OnTimeout as SandboxOnTimeout, SandboxLifecycle } from './lifecycle-options.ts';
 export {
   ALL_TRAFFIC,
   type NetworkOptions,
@@ -72,11 +73,23 @@ export type { SandboxInfo, SandboxState } from './sandbox-info.ts';
 export type {
   SandboxConnectOptions,
   SandboxConnectOptions as SandboxConnectOpts,
+  SandboxForkOptions,
+  SandboxForkOptions as SandboxForkOpts,
   SandboxOptions,
   SandboxOptions as SandboxOpts,
+  SandboxPauseOptions,
+  SandboxPauseOptions as SandboxPauseOpts,
+  SnapshotOptions,
+  SnapshotOptions as CreateSnapshotOpts,
 } from './sandbox-options.ts';
 export {
   type SandboxListOptions,
   type SandboxListOptions as SandboxListOpts,
   SandboxPaginator,
 } from './sandbox-paginator.ts';
+export {
+  type SnapshotInfo,
+  type SnapshotListOptions,
+  type SnapshotListOptions as SnapshotListOpts,
+  SnapshotPaginator,
+} from './snapshots.ts';

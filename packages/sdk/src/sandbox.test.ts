@@ -55,8 +55,15 @@ test('options of the e2b client that there are not here are refused, not dropped
   const sent = server.seen.length;
   const network: object = { egressProxy: { address: 'proxy.test:1080' } };
   await assert.rejects(Sandbox.create({ ...server.options, network }), /network.egressProxy is not supported/);
-  const paused = { ...server.options, lifecycle: { onTimeout: 'pause' } };
-  await assert.rejects(Sandbox.create(paused), InvalidArgumentError);
+  const lifecycles: object[] = [
+    { onTimeout: 'stop' },
+    { onTimeout: 'kill', autoResume: true },
+    { onTimeout: { action: 'pause', keepMemory: false }, autoResume: true },
+  ];
+  for (const lifecycle of lifecycles) {
+    const options: object = { ...server.options, lifecycle };
+    await assert.rejects(Sandbox.create(options), InvalidArgumentError);
+  }
   await assert.rejects(Sandbox.create({ ...server.options, timeoutMs: Number.NaN }), /timeoutMs is NaN/);
   assert.equal(server.seen.length, sent);
 });

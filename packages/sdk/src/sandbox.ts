@@ -1,12 +1,18 @@
 // A sandbox, created or connected to.
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
-import type { Sandbox as SandboxAnswer, SandboxDetail } from '@sandport/protocol/api';
+import type {
+  ForkResult,
+  Sandbox as SandboxAnswer,
+  SandboxDetail,
+  SnapshotInfo as SnapshotAnswer,
+} from '@sandport/protocol/api';
 import { formatHostName } from '@sandport/protocol/host-name';
 import { AgentClient } from './agent-client.ts';
 import { callApi } from './api-client.ts';
+import { apiError } from './api-errors.ts';
 import { Commands } from './commands/commands.ts';
 import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts';
-import { InvalidArgumentError, SandboxNotFoundError } from './errors.ts';
+import { InvalidArgumentError, NotFoundError, SandboxNotFoundError, SandportError } from './errors.ts';
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
@@ -17,10 +23,14 @@ import {
   createBody,
   DEFAULT_TIMEOUT_MS,
   type SandboxConnectOptions,
+  type SandboxForkOptions,
   type SandboxOptions,
+  type SandboxPauseOptions,
+  type SnapshotOptions,
   toSeconds,
 } from './sandbox-options.ts';
 import { type SandboxListOptions, SandboxPaginator } from './sandbox-paginator.ts';
+import { type SnapshotInfo, type SnapshotListOptions, SnapshotPaginator, toSnapshot } from './snapshots.ts';
 
 /** What a Sandbox object is made of. Programs get theirs from `Sandbox.create` and `Sandbox.connect`. */
 export interface SandboxParts {
@@ -85,7 +95,7 @@ export class Sandbox implements AsyncDisposable {
     return new this({ answer: data, config: new ConnectionConfig(options) }) as InstanceType<S>;
   }
 
-  /** Connects to a running sandbox. Throws a SandboxNotFoundError when there is none with this ID. */
+  /** Connects to a sandbox; resumes it if it is paused. Throws a SandboxNotFoundError when there is none with this ID. */
   static async connect<S extends typeof Sandbox>(
     this: S,
     sandboxId: string,
@@ -117,6 +127,62 @@ export class Sandbox implements AsyncDisposable {
     await callApi(options, 'POST', `/sandboxes/${segment(sandboxId)}/timeout`, body);
   }
 
+  /**
+   * Pauses a sandbox: its processes stop where they are, until somebody connects. False when it was paused already.
+   *
+   * @throws InvalidArgumentError when the server's runtime cannot keep what is to be kept
+   */
+  static async pause(sandboxId: string, options: SandboxPauseOptions = {}): Promise<boolean> {
+    try {
+      await callApi(options, 'POST', `/sandboxes/${segment(sandboxId)}/pause`, { memory: options.keepMemory });
+      return true;
+    } catch (error) {
+      if (error instanceof SandportError && error.code === 'sandbox_state_conflict') return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sandboxes that go on where this one is now, with its files and processes, and share nothing with it
+   * afterwards. Each succeeds or fails by itself: in place of one that failed is its error.
+   */
+  static async fork<S extends typeof Sandbox>(
+    this: S,
+    sandboxId: string,
+    options: SandboxForkOptions = {},
+  ): Promise<(InstanceType<S> | SandportError)[]> {
+    const path = `/sandboxes/${segment(sandboxId)}/fork`;
+    const body = { count: options.count, timeout: toSeconds(options.timeoutMs ?? DEFAULT_TIMEOUT_MS) };
+    const { data } = await callApi<ForkResult[]>(options, 'POST', path, body);
+    return data.map(({ sandbox, error }) => {
+      if (sandbox === undefined) return apiError(path, error?.code ?? 500, JSON.stringify(error ?? {}));
+      return new this({ answer: sandbox, config: new ConnectionConfig(options) }) as InstanceType<S>;
+    });
+  }
+
+  /** Makes a snapshot of a running sandbox, for `Sandbox.create(snapshotId)`; it outlives the sandbox. */
+  static async createSnapshot(sandboxId: string, options: SnapshotOptions = {}): Promise<SnapshotInfo> {
+    const path = `/sandboxes/${segment(sandboxId)}/snapshots`;
+    const { data } = await callApi<SnapshotAnswer>(options, 'POST', path, { name: options.name });
+    return toSnapshot(data);
+  }
+
+  /** Lists snapshots, page by page. */
+  static listSnapshots(options: SnapshotListOptions = {}): SnapshotPaginator {
+    return new SnapshotPaginator(options);
+  }
+
+  /** Deletes a snapshot; sandboxes created from it go on. False when there was none. */
+  static async deleteSnapshot(snapshotId: string, options: ConnectionOptions = {}): Promise<boolean> {
+    try {
+      await callApi(options, 'DELETE', `/templates/${encodeURIComponent(snapshotId)}`);
+      return true;
+    } catch (error) {
+      if (error instanceof NotFoundError) return false;
+      throw error;
+    }
+  }
+
   static async getInfo(sandboxId: string, options: ConnectionOptions = {}): Promise<SandboxInfo> {
     const { data } = await callApi<SandboxDetail>(options, 'GET', `/sandboxes/${segment(sandboxId)}`);
     return toInfo(data);
@@ -132,7 +198,7 @@ export class Sandbox implements AsyncDisposable {
     await callApi(options, 'PUT', `/sandboxes/${segment(sandboxId)}/network`, body);
   }
 
-  /** Moves its end to a later time, as `Sandbox.connect` does. Throws a SandboxNotFoundError when it has ended. */
+  /** Resumes it if it is paused, and moves its end to a later time, as `Sandbox.connect` does. Throws a SandboxNotFoundError when it has ended. */
   async connect(options: SandboxConnectOptions = {}): Promise<this> {
     await connectTo(this.sandboxId, this.#config.with(options));
     return this;
@@ -175,6 +241,27 @@ export class Sandbox implements AsyncDisposable {
   /** Moves its end to `timeoutMs` milliseconds from now, also to an earlier time. */
   setTimeout(timeoutMs: number, options: ConnectionOptions = {}): Promise<void> {
     return Sandbox.setTimeout(this.sandboxId, timeoutMs, this.#config.with(options));
+  }
+
+  /** Pauses it, as `Sandbox.pause` does. */
+  pause(options: SandboxPauseOptions = {}): Promise<boolean> {
+    return Sandbox.pause(this.sandboxId, this.#config.with(options));
+  }
+
+  /** Makes sandboxes that go on where it is now, as `Sandbox.fork` does. */
+  fork(options: SandboxForkOptions = {}): Promise<(this | SandportError)[]> {
+    const own = this.constructor as typeof Sandbox;
+    return own.fork(this.sandboxId, this.#config.with(options)) as Promise<(this | SandportError)[]>;
+  }
+
+  /** Makes a snapshot of it, as `Sandbox.createSnapshot` does. */
+  createSnapshot(options: SnapshotOptions = {}): Promise<SnapshotInfo> {
+    return Sandbox.createSnapshot(this.sandboxId, this.#config.with(options));
+  }
+
+  /** Lists the snapshots that were made of it. */
+  listSnapshots(options: Omit<SnapshotListOptions, 'sandboxId'> = {}): SnapshotPaginator {
+    return new SnapshotPaginator({ ...this.#config.with(options), sandboxId: this.sandboxId });
   }
 
   getInfo(options: ConnectionOptions = {}): Promise<SandboxInfo> {

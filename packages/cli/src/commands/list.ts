@@ -18,5 +18,6 @@ export function addListCommand(program: Command): void {
 function line({ sandboxId, name, templateId, state, endAt, metadata }: SandboxInfo): string {
   const left = Math.max(0, Math.round((endAt.getTime() - Date.now()) / 1000));
   const pairs = Object.entries(metadata).map(([key, value]) => `${key}=${value}`);
-  return [sandboxId, name ?? templateId, state, `ends in ${left} s`, ...pairs].join('  ');
+  const end = state === 'paused' ? 'has no end' : `ends in ${left} s`;
+  return [sandboxId, name ?? templateId, state, end, ...pairs].join('  ');
 }
