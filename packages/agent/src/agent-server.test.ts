@@ -3,6 +3,7 @@ import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AGENT_PROTOCOL_VERSION } from '@sandport/protocol/agent-port';
+import { createAgentServer } from './agent-server.ts';
 import { CONTROL_TOKEN, startAgent, startUninitialisedAgent, type TestAgent } from './testing/agent-process.ts';
 
 const TOKEN = 'access-token-of-the-test';
@@ -143,6 +144,12 @@ test('a page of any origin may call, and preflight needs no token', async () => 
   const call = await fetch(`${agent.url}/envs`, { headers: { origin: 'https://page.test', ...withToken.headers } });
   assert.equal(call.headers.get('access-control-allow-origin'), '*');
   assert.match(call.headers.get('access-control-expose-headers')!, /Grpc-Status/);
+});
+
+test('a head that never ends is given up, a body may take its time', () => {
+  const server = createAgentServer('/');
+  assert.ok(server.headersTimeout > 0);
+  assert.equal(server.requestTimeout, 0);
 });
 
 test('an unknown route is a JSON 404', async () => {

@@ -14,6 +14,8 @@ import { serveTunnels } from './tunnel/loopback-tunnel.ts';
 
 /** Longer than the gateway keeps an idle connection, so that it never writes to one that the agent is closing. */
 const KEEP_ALIVE_MS = 640_000;
+/** How long the head of a request may take to arrive. */
+const HEAD_MS = 60_000;
 const UNAUTHORIZED = 'unauthorized access, please provide a valid access token or method signing if supported';
 
 /** @param root what stands before the files of the system, '/' in a sandbox */
@@ -45,7 +47,9 @@ export function createAgentServer(root: string): Server {
 
   const options: ServerOptions = {
     keepAliveTimeout: KEEP_ALIVE_MS,
+    // A body may take as long as it likes; the default for the head would follow, and be no limit either.
     requestTimeout: 0,
+    headersTimeout: HEAD_MS,
     // Offers of another protocol, such as h2c, may be passed over (RFC 9110, section 7.8).
     shouldUpgradeCallback: ({ url }) => url === TUNNEL_PATH,
   };

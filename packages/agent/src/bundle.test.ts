@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { AgentClient } from './testing/agent-client.ts';
 import { initOf, listeningPort, makeRoot } from './testing/agent-process.ts';
@@ -39,11 +40,11 @@ async function printedBy(command: string): Promise<string> {
     assert.equal(init.status, 204);
     const { stdout, stderr, end } = await new AgentClient(url).shell(command, { user: 'user' });
     assert.equal(end?.status, 'exit status 0', stderr);
-    assert.equal(
-      (await fetch(`${url}/files?path=/etc/passwd`)).status,
-      200,
-      'what is imported lazily is in the bundle',
-    );
+    // What is imported lazily is in the bundle.
+    assert.equal((await fetch(`${url}/files?path=/etc/passwd`)).status, 200);
+    const binary = { 'content-type': 'application/proto', 'content-encoding': 'gzip' };
+    const list = { method: 'POST', headers: binary, body: gzipSync('') };
+    assert.equal((await fetch(`${url}/process.Process/List`, list)).status, 200);
     return stdout;
   } finally {
     child.kill('SIGKILL');
