@@ -355,6 +355,20 @@ for (const runtime of runtimes) {
             entries.map(({ name }) => name),
             ['p'],
           );
+          // Watched by asking, as its synchronous variant does.
+          const watch = await unary(
+            'filesystem.Filesystem/CreateWatcher',
+            { path: 'made' },
+            { 'keepalive-ping-interval': '50' },
+          );
+          const { watcherId } = read(watch) as { watcherId: string };
+          assert.equal((await unary('filesystem.Filesystem/Remove', { path: 'made/p' })).status, 200);
+          const [event] = await waitFor('the watcher has an event', async () => {
+            const answer = read(await unary('filesystem.Filesystem/GetWatcherEvents', { watcherId }));
+            return answer.events as { name: string; type: string }[] | undefined;
+          });
+          assert.deepEqual(event, { name: 'p', type: 'EVENT_TYPE_REMOVE' });
+          assert.deepEqual(read(await unary('filesystem.Filesystem/RemoveWatcher', { watcherId })), {});
           assert.deepEqual(read(await unary('filesystem.Filesystem/Remove', { path: 'made' })), {});
           const stat = await unary('filesystem.Filesystem/Stat', { path: 'made' }, basic);
           assert.deepEqual([stat.status, read(stat).code], [404, 'not_found']);

@@ -24,6 +24,8 @@ const UNARY = [
   'process.Process/SendSignal',
   'process.Process/Update',
   'filesystem.Filesystem/Stat',
+  'filesystem.Filesystem/GetWatcherEvents',
+  'filesystem.Filesystem/RemoveWatcher',
 ];
 const STREAMS = ['process.Process/Connect', 'process.Process/StreamInput'];
 

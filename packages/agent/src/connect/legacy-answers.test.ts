@@ -3,6 +3,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startAgent, type TestAgent } from '../testing/agent-process.ts';
+import { until } from '../testing/until.ts';
 
 let agent: TestAgent;
 before(async () => {
@@ -32,6 +33,18 @@ test('the first Python client gets entries with the three fields that it knows',
     entry: { name: 'made', type: 'FILE_TYPE_DIRECTORY', path: `${agent.root}/made` },
   });
   assert.equal((await call('Stat', { path: '/no/such' }, 'connect-python')).status, 404);
+});
+
+test('the first Python client gets events without entries', async () => {
+  const watched = { path: join(agent.home, 'directory'), includeEntry: true };
+  const { watcherId } = await (await call('CreateWatcher', watched, 'connect-python')).json();
+  await call('MakeDir', { path: join(agent.home, 'directory/made') }, 'connect-python');
+  const [event] = await until('the watcher has an event', async () => {
+    return (await (await call('GetWatcherEvents', { watcherId }, 'connect-python')).json()).events as
+      | object[]
+      | undefined;
+  });
+  assert.deepEqual(event, { name: 'made', type: 'EVENT_TYPE_CREATE' });
 });
 
 test('every other client gets all of them', async () => {

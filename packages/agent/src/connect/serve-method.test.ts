@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { connect as dial } from 'node:net';
 import { after, before, test } from 'node:test';
 import { encodeFrame, STREAM_CONTENT_TYPE, UNARY_CONTENT_TYPE, writeFrameHeader } from '@sandport/protocol/connect';
+import { parseProto } from '@sandport/protocol/testing/parse-proto';
 import { readStream, type StreamItem } from '../testing/agent-client.ts';
 import { startAgent, type TestAgent } from '../testing/agent-process.ts';
 
@@ -32,6 +34,20 @@ test('a method that does not exist is unimplemented', async () => {
   for (const path of ['process.Process/Nothing', 'process.Process/', 'process.Process/constructor']) {
     const answer = await fetch(`${agent.url}/${path}`, { method: 'POST', body: '{}' });
     assert.deepEqual([answer.status, (await answer.json()).code], [404, 'unimplemented'], path);
+  }
+});
+
+test('every method of the .proto files is there, and of the kind that they say', async () => {
+  for (const file of ['process', 'filesystem']) {
+    const path = new URL(`../../../protocol/proto/${file}.proto`, import.meta.url);
+    const proto = parseProto(readFileSync(path, 'utf8'));
+    for (const [method, types] of Object.entries(proto.methods)) {
+      const name = `${proto.package}.${proto.service}/${method}`;
+      const answer = await fetch(`${agent.url}/${name}`, { method: 'POST', headers: { 'content-type': 'text/plain' } });
+      assert.equal(answer.status, 415, name);
+      const isStream = types.some((type) => type.startsWith('stream '));
+      assert.equal(answer.headers.get('accept-post')!.includes('connect+'), isStream, name);
+    }
   }
 });
 

@@ -6,6 +6,7 @@ import { type Client, Code, ConnectError, createClient } from '@connectrpc/conne
 import { createConnectTransport } from '@connectrpc/connect-web';
 import { e2bDescriptors } from '@sandport/protocol/testing/e2b-descriptors';
 import { startAgent, type TestAgent } from '../../testing/agent-process.ts';
+import { until } from '../../testing/until.ts';
 
 type Methods = Record<string, (request: object) => unknown>;
 
@@ -94,3 +95,35 @@ test('entries of a directory come with size, time and owner', async () => {
   assert.ok(missing instanceof ConnectError);
   assert.equal(missing.code, Code.NotFound);
 });
+
+test('a directory is watched, by a stream and by asking', async () => {
+  const watched = { path: agent.home, includeEntry: true };
+  const events = (filesystem.watchDir!(watched) as AsyncIterable<Watched>)[Symbol.asyncIterator]();
+  assert.equal((await events.next()).value.event.case, 'start');
+  const { watcherId } = (await filesystem.createWatcher!(watched)) as { watcherId: string };
+  await filesystem.makeDir!({ path: `${agent.home}/made` });
+  const { value: first } = await events.next();
+  assert.equal(first.event.case, 'filesystem');
+  assert.deepEqual(seen(first.event.value), ['made', 1, `${agent.home}/made`]);
+  await events.return?.();
+  const asked = await until('the watcher has it', async () => {
+    const answer = (await filesystem.getWatcherEvents!({ watcherId })) as { events: WatchedEvent[] };
+    return answer.events[0];
+  });
+  assert.deepEqual(seen(asked), ['made', 1, `${agent.home}/made`]);
+  await filesystem.removeWatcher!({ watcherId });
+});
+
+interface WatchedEvent {
+  readonly name: string;
+  readonly type: number;
+  readonly entry?: { readonly path: string };
+}
+
+interface Watched {
+  readonly event: { readonly case: string; readonly value: WatchedEvent };
+}
+
+function seen({ name, type, entry }: WatchedEvent) {
+  return [name, type, entry?.path];
+}
