@@ -1,7 +1,7 @@
 // A Sandport of its own for a test: own data directory, own ports, started as a user starts it, ended with the test.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,7 +62,12 @@ export class SandportServer {
   async launch(): Promise<void> {
     const log = openSync(join(this.data, 'output.log'), 'a');
     const before = this.output().length;
-    const env = { ...process.env, ...(this.#home !== undefined && { SANDPORT_HOME: this.#home }) };
+    this.crashAt('');
+    const env = {
+      ...process.env,
+      SANDPORT_FAULT_FILE: this.faultFile,
+      ...(this.#home !== undefined && { SANDPORT_HOME: this.#home }),
+    };
     const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log], env });
     this.#process = child;
     await waitFor(
@@ -113,6 +118,21 @@ export class SandportServer {
     const child = this.#process!;
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  /** Has the control process end at a fault point, as a crash does; the next launch has none. */
+  crashAt(point: string): void {
+    writeFileSync(this.faultFile, point);
+  }
+
+  get faultFile(): string {
+    return join(this.data, 'fault');
+  }
+
+  /** Waits until the control process has ended by itself. */
+  async ended(): Promise<void> {
+    const child = this.#process!;
+    await waitFor('the server has ended', () => child.exitCode !== null || child.signalCode !== null);
   }
 
   /** Stops it as Ctrl-C does. */

@@ -155,15 +155,17 @@ export class Host {
     const alive = new Set<string>();
     const containers = new Set(owned.placements.map(({ container }) => container));
     await this.#runtime.endOrphans();
+    const ending: Promise<void>[] = [];
     for (const container of await this.#runtime.list()) {
       const identity = container.running ? identify(container.pid) : undefined;
       if (containers.has(container.id) && identity !== undefined) {
         alive.add(container.id);
         this.#processes.set(container.id, identity);
       } else {
-        await this.#removeContainer(container.id);
+        ending.push(this.#removeContainer(container.id));
       }
     }
+    await Promise.all(ending);
     // A start that was interrupted has a bundle and perhaps a mount of its disk, and no container yet.
     for (const id of await readdir(this.#bundlesDirectory()).catch(() => [])) {
       if (!alive.has(id)) await this.#removeContainer(id);

@@ -1,6 +1,7 @@
-// Named steps at which a test ends the control process as a crash would: `SANDPORT_CRASH_AT=pause:written`.
+// Named steps at which a test ends the control process as a crash would: `SANDPORT_FAULT_FILE` names a file that names one.
+import { readFileSync } from 'node:fs';
 
-const wanted = process.env.SANDPORT_CRASH_AT;
+const file = process.env.SANDPORT_FAULT_FILE;
 
 export type FaultPoint =
   | 'create:recorded'
@@ -28,5 +29,5 @@ export type FaultPoint =
   | 'kill:removed';
 
 export function faultPoint(name: FaultPoint): void {
-  if (wanted === name) process.kill(process.pid, 'SIGKILL');
+  if (file !== undefined && readFileSync(file, 'utf8') === name) process.kill(process.pid, 'SIGKILL');
 }
