@@ -1,12 +1,64 @@
-// What runs in the namespace that a test takes for the internet: web, echo and stream servers at every address.
-// Usage: node outside-server.ts
+// What runs in the namespace that a test takes for the internet: web, echo and stream servers at every address, and a
+// nameserver. Usage: node outside-server.ts SECRET, from which the key of its certificate authority is derived.
 import { createSocket } from 'node:dgram';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Socket } from 'node:net';
+import { readQuestion } from '@sandport/server/dns/message';
+import { withLength } from '@sandport/server/dns/upstream';
+import { LeafCertificates } from '@sandport/server/egress/leaf-certificates';
 
 const TICK_MS = 20;
+const NAMESERVER = '203.0.113.53';
+const FIRST = [203, 0, 113, 10];
+const SECOND = [203, 0, 113, 20];
+const ZONE: Readonly<Record<string, readonly (readonly number[])[]>> = {
+  'allowed.test': [FIRST],
+  'wild.test': [FIRST],
+  'api.wild.test': [FIRST],
+  'deep.api.wild.test': [FIRST],
+  'both.test': [SECOND, FIRST],
+  'other.test': [SECOND],
+  'large.test': Array.from({ length: 120 }, (_, index) => [203, 0, 113, 100 + index]),
+  'metadata.test': [[169, 254, 169, 254]],
+  'inner.test': [FIRST, [10, 0, 0, 1]],
+};
+const secret = process.argv[2] ?? '';
 
-createHttpServer((request, response) => response.end(`outside ${request.socket.localAddress}`)).listen(80, '0.0.0.0');
+const onRequest: RequestListener = (request, response) => {
+  if (request.url === '/headers') return void response.end(JSON.stringify(request.headers));
+  if (request.url === '/asked') return void response.end(JSON.stringify([...asked]));
+  if (request.method === 'POST') return void request.pipe(response);
+  response.end(`outside ${request.socket.localAddress}`);
+};
+
+/** Agrees to any upgrade, and then sends everything back. */
+function withEcho(server: HttpServer): HttpServer {
+  return server.on('upgrade', (request, socket: Socket) => {
+    socket.on('error', () => {});
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${request.headers.upgrade}\r\n\r\n`,
+    );
+    socket.pipe(socket);
+  });
+}
+
+withEcho(createHttpServer(onRequest)).listen(80, '0.0.0.0');
+
+const certificates = new LeafCertificates();
+const tls = {
+  SNICallback: (
+    name: string,
+    done: (error: Error | null, context?: Awaited<ReturnType<LeafCertificates['contextOf']>>) => void,
+  ) => {
+    // As an attacker would, it takes any name for its own.
+    certificates.contextOf(name === 'distrusted.test' ? `${secret} other` : secret, name).then(
+      (context) => done(null, context),
+      (error: Error) => done(error),
+    );
+  },
+};
+for (const port of [443, 8443]) withEcho(createHttpsServer(tls, onRequest)).listen(port, '0.0.0.0');
 
 /** A line every few milliseconds, for as long as the other side listens. */
 createServer((socket) => {
@@ -21,6 +73,31 @@ createServer((socket) => quietly(socket).pipe(socket)).listen(7001, '0.0.0.0');
 const udp = createSocket('udp4', (_message, { port, address }) => {
   setInterval(() => udp.send('tick\n', port, address), TICK_MS);
 }).bind(7002);
+
+/** Names that were asked for. */
+const asked = new Set<string>();
+
+function answer(query: Buffer, most: number): Buffer {
+  const { name, end, type } = readQuestion(query)!;
+  asked.add(name);
+  const found = ZONE[name];
+  const addresses = type === 1 ? (found ?? []) : [];
+  const head = Buffer.from(query.subarray(0, end));
+  head.writeUInt16BE(found === undefined ? 0x8183 : 0x8180, 2);
+  head.writeUInt16BE(0, 10);
+  const records = addresses.map((bytes) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 2, 0, 4, ...bytes]));
+  const whole = Buffer.concat([head, ...records]);
+  whole.writeUInt16BE(records.length, 6);
+  if (whole.length <= most) return whole;
+  head[2]! |= 0x02;
+  return head;
+}
+
+const dns = createSocket('udp4', (query, { port, address }) => dns.send(answer(query, 1232), port, address));
+dns.bind(53, NAMESERVER);
+createServer((socket) => {
+  quietly(socket).on('data', (data: Buffer) => socket.end(withLength(answer(data.subarray(2), 65_535))));
+}).listen(53, NAMESERVER);
 
 function quietly(socket: Socket): Socket {
   return socket.on('error', () => {});

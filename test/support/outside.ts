@@ -2,9 +2,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { authorityCertificate, openAuthority } from '@sandport/server/egress/authority';
 import { waitFor } from './wait-for.ts';
 
 const PREFIX = '203.0.113';
+/** Of the authority that signs for every name outside. */
+const SECRET = 'outside';
 const PROGRAM = fileURLToPath(new URL('outside-server.ts', import.meta.url));
 
 export class Outside implements AsyncDisposable {
@@ -12,6 +15,8 @@ export class Outside implements AsyncDisposable {
   readonly machine = `${PREFIX}.1`;
   /** Two hosts outside; each answers with its own address on port 80. */
   readonly hosts = [`${PREFIX}.10`, `${PREFIX}.20`] as const;
+  /** Knows `allowed.test`, `*.wild.test` and others; see outside-server.ts. */
+  readonly nameserver = `${PREFIX}.53`;
   readonly #name: string;
   readonly #device: string;
   readonly #server: ChildProcess;
@@ -30,9 +35,9 @@ export class Outside implements AsyncDisposable {
     ip('address', 'add', `${PREFIX}.1/24`, 'dev', device);
     ip('link', 'set', device, 'up');
     ip('-n', name, 'link', 'set', 'lo', 'up');
-    for (const host of ['10', '20']) ip('-n', name, 'address', 'add', `${PREFIX}.${host}/24`, 'dev', 'eth0');
+    for (const host of ['10', '20', '53']) ip('-n', name, 'address', 'add', `${PREFIX}.${host}/24`, 'dev', 'eth0');
     ip('-n', name, 'link', 'set', 'eth0', 'up');
-    const server = spawn('ip', ['netns', 'exec', name, process.execPath, PROGRAM], { stdio: 'ignore' });
+    const server = spawn('ip', ['netns', 'exec', name, process.execPath, PROGRAM, SECRET], { stdio: 'ignore' });
     const outside = new Outside(name, device, server);
     try {
       await waitFor('the server outside answers', async () => (await fetch(`http://${PREFIX}.10/`)).ok);
@@ -41,6 +46,16 @@ export class Outside implements AsyncDisposable {
       throw error;
     }
     return outside;
+  }
+
+  /** Certificate of the authority that signs for every name outside, as PEM. */
+  async authority(): Promise<string> {
+    return authorityCertificate(await openAuthority(SECRET));
+  }
+
+  /** Names that the nameserver was asked for so far. */
+  async asked(): Promise<string[]> {
+    return (await (await fetch(`http://${this.nameserver}/asked`)).json()) as string[];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

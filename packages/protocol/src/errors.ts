@@ -14,7 +14,10 @@ export const errorTable = {
   validation_failed: { status: 400, hint: 'The message names the field and what it expects.' },
   invalid_sandbox_id: { status: 400, hint: 'A sandbox ID is lower-case letters and digits, as create returned it.' },
   invalid_timeout: { status: 400, hint: 'Give the timeout in whole seconds, greater than 0.' },
-  invalid_network_rule: { status: 400, hint: 'Give IPv4 addresses or CIDR ranges such as 198.51.100.0/24.' },
+  invalid_network_rule: {
+    status: 400,
+    hint: 'Give addresses, CIDR ranges such as 198.51.100.0/24 or, in allowOut, names such as *.example.com.',
+  },
   not_supported: { status: 400, hint: 'This server does not offer it; leave the option out.' },
   unauthorized: { status: 401, hint: 'Send a valid key in X-API-Key; "sandport env" prints the one of this machine.' },
   sandbox_not_found: { status: 404, hint: 'The sandbox was killed or reached its end time.' },

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { createApi } from './api/server.ts';
 import { type ConnectionFile, publicDomain } from './connection-file.ts';
 import { GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
-import { machineNameservers, Resolver } from './dns/resolver.ts';
+import { machineNameservers } from './dns/resolver.ts';
 import { checkMachine } from './doctor/doctor.ts';
 import { readIfThere, writeFileAtomically } from './files.ts';
 import { GatewaySupervisor } from './gateway-supervisor/gateway-supervisor.ts';
@@ -55,13 +55,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const tokens = new SandboxTokens(data.seed);
   const log = { event: (name: string, fields: object) => logger.info(fields, name) };
 
-  const resolver = new Resolver({
-    upstreams: await machineNameservers(),
-    mayResolve: (address) => sandboxes.mayResolve(address),
-  });
-  const dnsPort = await resolver.listen();
-  opened.defer(() => resolver.close());
-
   const host = await Host.open({
     instance: data.instance,
     dataDirectory: data.path,
@@ -69,8 +62,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agentDirectory: installation.agentDirectory,
     limits: settings.limits,
     ready: READY_AHEAD,
-    permittedRanges: [],
-    dnsPort,
+    permittedRanges: settings.permittedRanges,
+    nameservers: settings.nameservers ?? (await machineNameservers()),
     onBackgroundError: (event, error) => logger.error({ error }, event),
   });
   let sandboxesLeft = true;

@@ -1,9 +1,10 @@
 // What can be set when Sandport starts, with the defaults, validated once.
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { availableParallelism, networkInterfaces } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SandportError } from '@sandport/protocol/errors';
 import type { ListenAddress } from '@sandport/protocol/routes';
+import { disjointRanges } from './egress/address-ranges.ts';
 import { sandportHome } from './host/image/installation.ts';
 import type { ResourceLimits, RuntimeName } from './host/runtime/runtime.ts';
 
@@ -14,6 +15,10 @@ export interface ServerOptions {
   readonly listen?: readonly string[] | undefined;
   /** Domain of the public URLs. Default `sandport.localhost`. */
   readonly domain?: string | undefined;
+  /** Nameservers that sandboxes' questions are passed on to. Default: those of the machine. */
+  readonly nameservers?: readonly string[] | undefined;
+  /** Private IPv4 ranges that sandboxes may reach all the same. Default none. */
+  readonly permit?: readonly string[] | undefined;
   /** Default `runsc`. */
   readonly runtime?: string | undefined;
   /** Gateway workers. Default: one a processor, at most 4. */
@@ -32,6 +37,10 @@ export interface Settings {
   readonly data: string;
   readonly listen: readonly ListenAddress[];
   readonly domain: string;
+  /** Undefined: those of the machine. */
+  readonly nameservers: readonly string[] | undefined;
+  /** Private ranges that sandboxes may reach all the same, disjoint. */
+  readonly permittedRanges: readonly string[];
   readonly runtime: RuntimeName;
   readonly gateways: number;
   readonly maxSandboxes: number;
@@ -71,6 +80,8 @@ export function readSettings(options: ServerOptions): Settings {
     data: resolve(options.data ?? defaultDataDirectory()),
     listen,
     domain,
+    nameservers: options.nameservers?.length ? options.nameservers.map(readNameserver) : undefined,
+    permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
     maxSandboxes: readCount('--max-sandboxes', options.maxSandboxes, 1000, 2000),
@@ -102,6 +113,18 @@ function readListen(text: string): ListenAddress {
     throw invalid('--listen', text, 'ADDRESS:PORT, such as 0.0.0.0:443 or [::]:443');
   }
   return { host, port };
+}
+
+function readNameserver(text: string): string {
+  if (isIP(text) === 0) throw invalid('--nameserver', text, 'an IP address');
+  return text;
+}
+
+function readRange(text: string): string {
+  const [address, prefix, more] = text.split('/');
+  const isRange = isIPv4(address!) && more === undefined && /^(?:[0-9]|[12][0-9]|3[0-2])$/.test(prefix ?? '32');
+  if (!isRange) throw invalid('--permit', text, 'an IPv4 address or a CIDR range such as 10.1.0.0/16');
+  return text;
 }
 
 function readCount(option: string, value: number | undefined, fallback: number, most: number, least = 1): number {

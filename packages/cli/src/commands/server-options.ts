@@ -7,6 +7,8 @@ export interface ServerFlags {
   readonly data?: string;
   readonly listen?: string[];
   readonly domain?: string;
+  readonly nameserver?: string[];
+  readonly permit?: string[];
   readonly runtime?: string;
   readonly gateways?: number;
   readonly maxSandboxes?: number;
@@ -21,6 +23,12 @@ export function addServerOptions(command: Command): Command {
     .option('--data <dir>', 'directory of everything that has to survive')
     .option('--listen <host:port>', 'address of the gateway, HTTPS and HTTP alike; can be repeated', collect)
     .option('--domain <domain>', 'domain of the public URLs (default: sandport.localhost)')
+    .option(
+      '--nameserver <address>',
+      'passes questions of sandboxes on to it, not to those of the machine; can be repeated',
+      collect,
+    )
+    .option('--permit <cidr>', 'a private range that sandboxes may reach all the same; can be repeated', collect)
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
     .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
@@ -30,8 +38,8 @@ export function addServerOptions(command: Command): Command {
 }
 
 export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boolean } {
-  const { memory, cpus, disk, keep, ...same } = flags;
-  return { ...same, memoryMB: memory, cpuCount: cpus, diskSizeMB: disk, keep: keep ?? false };
+  const { nameserver: nameservers, memory, cpus, disk, keep, ...same } = flags;
+  return { ...same, nameservers, memoryMB: memory, cpuCount: cpus, diskSizeMB: disk, keep: keep ?? false };
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -11,8 +11,8 @@ import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
+import { Egress } from './network/egress.ts';
 import type { EgressPolicy } from './network/egress-policy.ts';
-import { Firewall } from './network/firewall.ts';
 import {
   createSlots,
   cutSlot,
@@ -42,8 +42,8 @@ export interface HostOptions {
   readonly ready: number;
   /** Private ranges that sandboxes may reach all the same. */
   readonly permittedRanges: readonly string[];
-  /** Port of Sandport's own resolver on this machine. */
-  readonly dnsPort: number;
+  /** Whom Sandport's resolver asks. */
+  readonly nameservers: readonly string[];
   readonly onBackgroundError: (event: string, error: unknown) => void;
 }
 
@@ -92,7 +92,7 @@ export class Host {
   readonly #runtime: Runtime;
   readonly #block: AddressBlock;
   readonly #names: SlotNames;
-  readonly #firewall: Firewall;
+  readonly #egress: Egress;
   readonly #disks: DiskStore;
   readonly #slots: ReadyPool<Slot>;
   readonly #readyDisks: ReadyPool<SandboxDisk>;
@@ -106,11 +106,14 @@ export class Host {
     this.#runtime = runtime;
     this.#block = block;
     this.#names = slotNames(options.instance);
-    this.#firewall = new Firewall({
+    this.#egress = new Egress({
+      dataDirectory: options.dataDirectory,
       table: `sandport_${options.instance}`,
       interfacePrefix: this.#names.interfacePrefix,
       blockCidr: block.cidr,
       permitted: options.permittedRanges,
+      nameservers: options.nameservers,
+      onError: options.onBackgroundError,
     });
     this.#disks = new DiskStore(join(options.dataDirectory, 'disks'));
     this.#snapshots = new SnapshotStore(join(options.dataDirectory, 'snapshots'));
@@ -179,10 +182,7 @@ export class Host {
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!usedSlots.has(index)) this.#freeIndices.push(index);
     // A pause that was interrupted has cut its slot.
     for (const { slot, address } of kept) await mendSlot(this.#names, { index: slot, address });
-    await this.#firewall.install(
-      kept.map(({ slot, address, egress }) => ({ index: slot, address, egress })),
-      this.#options.dnsPort,
-    );
+    await this.#egress.install(kept.map(({ slot, address, egress }) => ({ index: slot, address, egress })));
     this.#slots.fill();
     this.#readyDisks.fill();
     return alive;
@@ -226,7 +226,7 @@ export class Host {
     const bundle = this.#bundle(container);
     await mkdir(bundle, { recursive: true, mode: 0o711 });
     cleanup.defer(() => this.#removeContainer(container));
-    await this.#firewall.setEgress(slot.address, egress);
+    await this.#egress.set(slot.address, egress);
     const spec: ContainerSpec = {
       id: container,
       bundle,
@@ -243,7 +243,7 @@ export class Host {
 
   /** Makes a started container a sandbox: network policy, names, tokens, environment, time. */
   async handOver(placement: Placement, identity: Identity): Promise<void> {
-    await this.#firewall.setEgress(placement.address, identity.egress);
+    await this.#egress.set(placement.address, identity.egress);
     await this.#identify(placement, identity);
   }
 
@@ -350,7 +350,7 @@ export class Host {
   }
 
   async setEgress(placement: Placement, egress: EgressPolicy): Promise<void> {
-    await this.#firewall.setEgress(placement.address, egress);
+    await this.#egress.set(placement.address, egress);
   }
 
   /** Takes back what an idle sandbox costs. To be called about once a second. */
@@ -377,8 +377,8 @@ export class Host {
   /** Ends what is made ahead of time and, when no sandbox is left, everything else of this instance. */
   async close(options: { sandboxesLeft: boolean }): Promise<void> {
     await Promise.all([this.#slots.close(), this.#readyDisks.close()]);
+    await this.#egress.close(options);
     if (options.sandboxesLeft) return;
-    await this.#firewall.remove();
     await removeCgroups(`/sandport/${this.#options.instance}`);
     await rm(join(RUN_DIRECTORY, this.#options.instance), { recursive: true, force: true });
     await this.#block.release();
@@ -391,7 +391,7 @@ export class Host {
     try {
       const [slot] = await createSlots(this.#names, [{ index, address: this.#block.addressOf(index) }]);
       if (this.#runtime.name === 'runc') await relaxSlot(slot!);
-      await this.#firewall.addSlots([slot!]);
+      await this.#egress.addSlots([slot!]);
       return slot!;
     } catch (error) {
       await this.#removeSlot(index);
@@ -401,7 +401,7 @@ export class Host {
   }
 
   async #removeSlot(index: number): Promise<void> {
-    await this.#firewall.removeSlot({ index, address: this.#block.addressOf(index) });
+    await this.#egress.removeSlot({ index, address: this.#block.addressOf(index) });
     await removeSlot(this.#names, index);
     // To the end of the queue: an address rests as long as it can before another sandbox has it.
     if (!this.#freeIndices.includes(index)) this.#freeIndices.push(index);

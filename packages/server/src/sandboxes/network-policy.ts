@@ -1,11 +1,11 @@
 // Reads the network options of a creation or update: the one place where addresses from a client become rules.
 import { isIP, isIPv4 } from 'node:net';
+import { domainToASCII } from 'node:url';
 import { SandportError } from '@sandport/protocol/errors';
 import { disjointRanges } from '../egress/address-ranges.ts';
-import type { EgressPolicy } from '../host/network/egress-policy.ts';
+import { readPattern } from '../egress/domain-pattern.ts';
+import { type EgressPolicy, EVERYTHING } from '../host/network/egress-policy.ts';
 import type { NetworkSpec } from './sandbox-record.ts';
-
-const EVERYTHING = '0.0.0.0/0';
 
 export interface EgressRequest {
   readonly allowInternetAccess?: boolean | undefined;
@@ -29,17 +29,14 @@ export function validateEgress(request: EgressRequest): void {
         "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out to block all other traffic.",
       );
     }
-    throw new SandportError(
-      'not_supported',
-      `domain "${entry}" in allowOut: this server takes addresses and CIDR ranges only`,
-    );
+    if (allowedPattern(entry) === undefined) throw invalidRule(`invalid allowed address ${entry}`);
   }
 }
 
-/** The rules for the machine's packet filter. IPv6 entries need none: a sandbox has no IPv6 way out. */
+/** The rules that the machine enforces. IPv6 entries need none: a sandbox has no IPv6 way out. */
 export function egressPolicy(network: NetworkSpec): EgressPolicy {
   const deny = network.allowInternetAccess === false ? [EVERYTHING] : network.denyOut;
-  return { allow: ranges(network.allowOut), deny: ranges(deny) };
+  return { allow: ranges(network.allowOut), deny: ranges(deny), domains: patterns(network.allowOut), transforms: [] };
 }
 
 /** Throws `validation_failed` unless `mask`, with `${PORT}` replaced, is a host name with or without a port. */
@@ -70,6 +67,18 @@ function parseRange(entry: string): Range | undefined {
   if (prefix > longest) return undefined;
   const unspecified = family === 4 ? address === '0.0.0.0' : /^[0:]+$/.test(address);
   return unspecified && entry !== EVERYTHING ? undefined : { address, prefix };
+}
+
+/** A name or a pattern, as it is compared; undefined for what is none. */
+function allowedPattern(entry: string): string | undefined {
+  // Names of other scripts have a form in ASCII, which is the one that is looked up and sent (RFC 5891).
+  const ascii = /^[\x20-\x7e]*$/.test(entry) ? entry : domainToASCII(entry);
+  return readPattern(ascii, true);
+}
+
+function patterns(entries: readonly string[]): string[] {
+  const names = entries.filter((entry) => isIP(entry.split('/')[0]!) === 0);
+  return [...new Set(names.map((entry) => allowedPattern(entry)!))];
 }
 
 /** The packet filter's sets hold no overlapping ranges. */

@@ -423,14 +423,6 @@ export class Sandboxes {
     await this.#options.host.setEgress(record.placement, egressPolicy(network));
   }
 
-  /** Whether the sandbox at this slot address may resolve names: not without the internet. */
-  mayResolve(address: string): boolean {
-    for (const record of this.#records.values()) {
-      if (record.placement?.address === address) return record.spec.network.allowInternetAccess !== false;
-    }
-    return false;
-  }
-
   /** Ends the core. Sandboxes end with it unless `keep` is set. */
   async close(options: { keep: boolean }): Promise<{ sandboxesLeft: boolean }> {
     this.#closing = true;

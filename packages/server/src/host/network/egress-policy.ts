@@ -1,10 +1,31 @@
-// What one sandbox may reach, as the machine enforces it: validated, normalised, ready for the packet filter.
+// What one sandbox may reach, as the machine enforces it: validated, normalised, ready for packet filter and proxy.
 
-/** Looked at in this order: allowed addresses, denied addresses; without a match traffic passes. */
+/** Looked at in this order: allowed names and addresses, denied addresses; without a match traffic passes. */
 export interface EgressPolicy {
   /** IPv4 ranges in CIDR form, none of which overlaps another. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  /** Names and patterns that are allowed, in lower case: `example.com`, `*.example.com`, `*`. */
+  readonly domains: readonly string[];
+  /** Headers added to requests to a name; the first that fits best is applied. Grants no access by itself. */
+  readonly transforms: readonly HeaderTransform[];
+  /** Through which all TCP leaves. */
+  readonly proxy?: SocksProxy;
+  /** From which the key of the sandbox's certificate authority is derived, hex; set where there are transforms. */
+  readonly authority?: string;
+}
+
+export interface HeaderTransform {
+  /** A name or a pattern such as `*.example.com`, in lower case. */
+  readonly domain: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface SocksProxy {
+  readonly host: string;
+  readonly port: number;
+  readonly username?: string;
+  readonly password?: string;
 }
 
 /** Everything that is no one's on the internet: private, local, shared, benchmarking, multicast, reserved. */
@@ -19,3 +40,7 @@ export const NEVER_REACHED = [
   '198.18.0.0/15',
   '224.0.0.0/3',
 ] as const;
+
+export const EVERYTHING = '0.0.0.0/0';
+
+export const OPEN: EgressPolicy = { allow: [], deny: [], domains: [], transforms: [] };

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { toDotted } from '../../egress/address-ranges.ts';
+import { OPEN } from './egress-policy.ts';
 import { Firewall } from './firewall.ts';
 
+const PORTS = { dns: 5353, proxy: 5354 };
 const needsRoot = { skip: process.getuid?.() === 0 ? false : 'changes the packet filter: needs root' };
 
 function listTable(table: string): string {
@@ -13,22 +15,29 @@ function listTable(table: string): string {
 /** A table that no packet meets, as no interface has its prefix. */
 function openFirewall(name: string) {
   const table = `sandport_test_${name}_${process.pid}`;
-  const options = { table, interfacePrefix: `spt${name}-`, blockCidr: '198.19.248.0/21', permitted: [] };
+  const options = {
+    table,
+    interfacePrefix: `spt${name}-`,
+    blockCidr: '198.19.248.0/21',
+    permitted: [],
+    nameservers: ['192.0.2.53', '2001:db8::53'],
+    egressUid: 60_578,
+  };
   return { table, firewall: new Firewall(options) };
 }
 
 test('a slot that is removed leaves nothing in the table', needsRoot, async () => {
   const { table, firewall } = openFirewall('a');
-  await firewall.install([], 5353);
+  await firewall.install([], PORTS);
   try {
     const empty = listTable(table);
     const slot = { index: 7, address: '198.19.248.8' };
     await firewall.addSlots([slot]);
-    await firewall.setEgress(slot.address, { allow: ['192.0.2.1/32'], deny: ['0.0.0.0/0'] });
+    await firewall.setEgress(slot.address, { ...OPEN, domains: ['*'], allow: ['192.0.2.1/32'], deny: ['0.0.0.0/0'] });
     assert.match(listTable(table), /192\.0\.2\.1/);
     await firewall.removeSlot(slot);
     assert.equal(listTable(table), empty);
-    await assert.rejects(firewall.setEgress(slot.address, { allow: [], deny: [] }), /no slot/);
+    await assert.rejects(firewall.setEgress(slot.address, OPEN), /no slot/);
     await firewall.addSlots([slot]);
     assert.deepEqual((await firewall.traffic()).get(7), { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 });
   } finally {
@@ -40,14 +49,14 @@ test('a slot that is removed leaves nothing in the table', needsRoot, async () =
 test('rules are replaced whole, also by none, and there may be ten thousand', needsRoot, async () => {
   const { table, firewall } = openFirewall('b');
   const slot = { index: 0, address: '198.19.248.1' };
-  await firewall.install([], 5353);
+  await firewall.install([], PORTS);
   try {
     await firewall.addSlots([slot]);
     const open = listTable(table);
     const many = Array.from({ length: 10_000 }, (_, index) => `${toDotted(2 ** 24 + index * 512)}/24`);
-    await firewall.setEgress(slot.address, { allow: many, deny: ['0.0.0.0/0'] });
+    await firewall.setEgress(slot.address, { ...OPEN, allow: many, deny: ['0.0.0.0/0'] });
     assert.equal(listTable(table).match(/\.0\/24/g)?.length, 20_000, 'once for each direction');
-    await firewall.setEgress(slot.address, { allow: [], deny: [] });
+    await firewall.setEgress(slot.address, OPEN);
     assert.equal(listTable(table), open);
   } finally {
     await firewall.remove();
@@ -60,15 +69,15 @@ test(
   async () => {
     const { table, firewall } = openFirewall('c');
     const slot = { index: 3, address: '198.19.248.4' };
-    const egress = { allow: [], deny: ['192.0.2.0/24'] };
-    await firewall.install([{ ...slot, egress }], 5353);
+    const egress = { ...OPEN, deny: ['192.0.2.0/24'] };
+    await firewall.install([{ ...slot, egress }], PORTS);
     try {
       execFileSync('nft', ['-f', '-'], {
         input: `delete rule inet ${table} pass_3 handle ${handleOf(table, 'sent_3')}
 delete counter inet ${table} sent_3
 add counter inet ${table} sent_3 { packets 1 bytes 12345 \n}\n`,
       });
-      await firewall.install([{ ...slot, egress }], 5353);
+      await firewall.install([{ ...slot, egress }], PORTS);
       assert.match(listTable(table), /192\.0\.2\.0\/24 goto refuse_3/);
       assert.equal((await firewall.traffic()).get(3)?.sentBytes, 12_345);
     } finally {

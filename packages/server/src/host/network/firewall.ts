@@ -1,42 +1,48 @@
 // The nftables table of one instance: translation between slot addresses and the one inner address, what sandboxes
 // may reach, and nothing of the machine itself. Rules stay in force when Sandport is not running.
+import { isDeepStrictEqual } from 'node:util';
+import type { EgressPorts } from '../../egress/messages.ts';
 import { runCommand } from '../run-command.ts';
-import type { EgressPolicy } from './egress-policy.ts';
+import { type EgressPolicy, OPEN } from './egress-policy.ts';
 import { readTraffic, type SlotTraffic } from './slot-traffic.ts';
-import { addSlotScript, policyScript, removeSlotScript, type TableNames, tableScript } from './table-script.ts';
+import {
+  addSlotScript,
+  policyScript,
+  portsScript,
+  removeSlotScript,
+  type TableOptions,
+  tableScript,
+} from './table-script.ts';
 
 export interface FirewallSlot {
   readonly index: number;
   readonly address: string;
 }
 
-export interface FirewallOptions extends TableNames {
-  readonly blockCidr: string;
-  /** Ranges of `NEVER_REACHED` that the operator opens to sandboxes. */
-  readonly permitted: readonly string[];
-}
-
 export class Firewall {
-  readonly #options: FirewallOptions;
+  readonly #options: TableOptions;
   /** Index of each slot that has its chains, by address. */
   readonly #slots = new Map<string, number>();
   /** Addresses of slots whose rules are other than those of a new one. */
   readonly #changed = new Set<string>();
 
-  constructor(options: FirewallOptions) {
+  constructor(options: TableOptions) {
     this.#options = options;
   }
 
   /**
    * Puts the table in force, with the rules of every slot, in one transaction: there is no moment without them.
    *
-   * @param dnsPort port of this machine on which Sandport's resolver listens
+   * @param ports on which resolver and proxy listen
    */
-  async install(slots: readonly (FirewallSlot & { readonly egress: EgressPolicy })[], dnsPort: number): Promise<void> {
+  async install(
+    slots: readonly (FirewallSlot & { readonly egress: EgressPolicy })[],
+    ports: EgressPorts,
+  ): Promise<void> {
     const counted = await this.traffic().catch(() => new Map<number, SlotTraffic>());
     const names = this.#options;
     const script = [
-      tableScript(this.#options, dnsPort),
+      tableScript(this.#options, ports),
       ...slots.map((slot) => addSlotScript(names, slot, counted.get(slot.index))),
       ...slots.map(({ index, egress }) => policyScript(names, index, egress)),
     ];
@@ -47,6 +53,11 @@ export class Firewall {
       this.#slots.set(address, index);
       this.#changed.add(address);
     }
+  }
+
+  /** Follows resolver and proxy to other ports. */
+  async setPorts(ports: EgressPorts): Promise<void> {
+    await this.#nft(portsScript(this.#options, ports));
   }
 
   async addSlots(slots: readonly FirewallSlot[]): Promise<void> {
@@ -67,7 +78,7 @@ export class Firewall {
   async setEgress(address: string, policy: EgressPolicy): Promise<void> {
     const index = this.#slots.get(address);
     if (index === undefined) throw new Error(`no slot has the address ${address}`);
-    const isOpen = policy.allow.length + policy.deny.length === 0;
+    const isOpen = isDeepStrictEqual(policy, OPEN);
     if (isOpen && !this.#changed.has(address)) return;
     await this.#nft(policyScript(this.#options, index, policy));
     if (isOpen) this.#changed.delete(address);

@@ -1,6 +1,8 @@
 // The nftables text of an instance's table. Every slot has chains of its own, found by the interface it sends through;
 // they are evaluated for each packet and not only for the first of a connection, so that a change of rules cuts what
 // it denies. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one.
+import { isIPv4 } from 'node:net';
+import type { EgressPorts } from '../../egress/messages.ts';
 import { type EgressPolicy, NEVER_REACHED } from './egress-policy.ts';
 import { INSIDE_ADDRESS, NEIGHBOUR_ADDRESS } from './slot.ts';
 import type { SlotTraffic } from './slot-traffic.ts';
@@ -13,7 +15,12 @@ export interface TableNames {
 
 export interface TableOptions extends TableNames {
   readonly blockCidr: string;
+  /** Ranges of `NEVER_REACHED` that the operator opens to sandboxes. */
   readonly permitted: readonly string[];
+  /** Which the egress process asks. */
+  readonly nameservers: readonly string[];
+  /** As whom the egress process runs. */
+  readonly egressUid: number;
 }
 
 /** Denials remembered of all sandboxes, and for how long. */
@@ -24,8 +31,8 @@ const DENIALS = 'size 65535; timeout 5m';
  */
 const CUT = '0x5350';
 
-export function tableScript(options: TableOptions, dnsPort: number): string {
-  const { table, interfacePrefix, blockCidr, permitted } = options;
+export function tableScript(options: TableOptions, ports: EgressPorts): string {
+  const { table, interfacePrefix, blockCidr, permitted, nameservers, egressUid } = options;
   const from = `iifname "${interfacePrefix}*"`;
   const to = `oifname "${interfacePrefix}*"`;
   return `
@@ -36,9 +43,12 @@ table inet ${table} {
   map from_slot { type ifname : verdict; }
   map to_slot { type ifname : verdict; }
   map refused_slot { type ifname : verdict; }
+  map redirected_slot { type ifname : verdict; }
   set denials { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic,timeout; ${DENIALS}; counter; }
   set never { type ipv4_addr; flags interval; elements = { ${NEVER_REACHED.join(', ')} }; }
   set permitted { type ipv4_addr; flags interval; auto-merge; ${elements(permitted)} }
+  set nameservers { type ipv4_addr; ${elements(nameservers.filter(isIPv4))} }
+  set nameservers6 { type ipv6_addr; ${elements(nameservers.filter((one) => !isIPv4(one) && !one.includes('%')))} }
   chain refuse {
     ct state established ct mark set ${CUT}
     meta l4proto tcp reject with tcp reset
@@ -55,18 +65,29 @@ table inet ${table} {
     type filter hook postrouting priority 500; policy accept;
     ${to} ip daddr ${blockCidr} ip daddr set ${INSIDE_ADDRESS}
   }
-  chain resolver {
+  chain to_resolver {
+  }
+  chain to_proxy {
+  }
+  chain from_redirected {
+  }
+  chain guard_egress_process {
+  }
+  chain redirection {
     type nat hook prerouting priority dstnat; policy accept;
-    ${from} ip daddr ${NEIGHBOUR_ADDRESS} udp dport 53 redirect to :${dnsPort}
+    ${from} ip daddr ${NEIGHBOUR_ADDRESS} meta l4proto { tcp, udp } th dport 53 goto to_resolver
+    ${from} ip daddr @never ip daddr != @permitted return
+    ${from} fib daddr type local return
+    ${from} meta l4proto tcp iifname vmap @redirected_slot
   }
   chain to_machine {
     type filter hook input priority filter; policy accept;
     ${from} ct state established ct direction reply accept
     ${from} ct state related accept
-    ${from} ct status dnat udp dport ${dnsPort} accept
+    ${from} ct status dnat jump from_redirected
     ${from} iifname vmap @refused_slot
     ${from} goto refuse
-    ip daddr != 127.0.0.0/8 udp dport ${dnsPort} drop
+    ip daddr != 127.0.0.0/8 jump guard_egress_process
   }
   chain through_machine {
     type filter hook forward priority filter; policy accept;
@@ -76,12 +97,39 @@ table inet ${table} {
     ${to} oifname vmap @to_slot
     ${to} drop
   }
+  chain egress_process {
+    ct direction reply accept
+    meta l4proto { tcp, udp } th dport 53 ip daddr @nameservers accept
+    meta l4proto { tcp, udp } th dport 53 ip6 daddr @nameservers6 accept
+    meta nfproto ipv6 goto refuse
+    fib daddr type local goto refuse
+    ip daddr @never ip daddr != @permitted goto refuse
+  }
+  chain from_egress_process {
+    type filter hook output priority filter; policy accept;
+    meta skuid ${egressUid} jump egress_process
+  }
   chain to_internet {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr ${blockCidr} ${to.replace('oifname', 'oifname !=')} masquerade
   }
 }
-`;
+${portsScript(options, ports)}`;
+}
+
+/** Where resolver and proxy listen, which may change when their process has to be started again. */
+export function portsScript({ table }: TableNames, { dns, proxy }: EgressPorts): string {
+  const chains = ['to_resolver', 'to_proxy', 'from_redirected', 'guard_egress_process'];
+  const add = `add rule inet ${table}`;
+  return [
+    ...chains.map((chain) => `flush chain inet ${table} ${chain}`),
+    `${add} to_resolver meta l4proto { tcp, udp } redirect to :${dns}`,
+    `${add} to_proxy meta l4proto tcp redirect to :${proxy}`,
+    `${add} from_redirected meta l4proto { tcp, udp } th dport ${dns} accept`,
+    `${add} from_redirected tcp dport ${proxy} accept`,
+    `${add} guard_egress_process meta l4proto { tcp, udp } th dport { ${dns}, ${proxy} } drop`,
+    '',
+  ].join('\n');
 }
 
 /** @param counted what the slot's counters start from */
@@ -131,23 +179,34 @@ table inet ${table} {
   }
   chain in_${index} {
   }
+  chain redirect_${index} {
+  }
 }
 add element inet ${table} slot_address { ${device} : ${address} }
 add element inet ${table} from_slot { ${device} : goto from_${index} }
 add element inet ${table} to_slot { ${device} : goto to_${index} }
 add element inet ${table} refused_slot { ${device} : goto refuse_${index} }
+add element inet ${table} redirected_slot { ${device} : goto redirect_${index} }
 `;
 }
 
 /** Replaces the rules of a slot. */
-export function policyScript({ table }: TableNames, index: number, { allow, deny }: EgressPolicy): string {
-  const lines = [`flush chain inet ${table} out_${index}`, `flush chain inet ${table} in_${index}`];
+export function policyScript({ table }: TableNames, index: number, policy: EgressPolicy): string {
+  const { allow, deny, domains, transforms, proxy } = policy;
+  const lines = ['out', 'in', 'redirect'].map((chain) => `flush chain inet ${table} ${chain}_${index}`);
   const out = `add rule inet ${table} out_${index}`;
   const back = `add rule inet ${table} in_${index}`;
+  // What was connected before would go on beside the proxy.
+  if (proxy !== undefined) lines.push(`${out} meta l4proto tcp goto refuse_${index}`);
   if (allow.length > 0) lines.push(`${out} ip daddr ${set(allow)} goto pass_${index}`);
   if (allow.length > 0) lines.push(`${back} ip saddr ${set(allow)} return`);
   if (deny.length > 0) lines.push(`${out} ip daddr ${set(deny)} goto refuse_${index}`);
   if (deny.length > 0) lines.push(`${back} ip saddr ${set(deny)} goto cut_${index}`);
+  const redirect = `add rule inet ${table} redirect_${index}`;
+  if (proxy !== undefined) lines.push(`${redirect} goto to_proxy`);
+  if (transforms.length > 0) lines.push(`${redirect} tcp dport { 80, 443 } goto to_proxy`);
+  if (domains.length > 0 && allow.length > 0) lines.push(`${redirect} ip daddr ${set(allow)} return`);
+  if (domains.length > 0) lines.push(`${redirect} goto to_proxy`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -156,20 +215,14 @@ export function removeSlotScript(
   { index, address }: { readonly index: number; readonly address: string },
 ): string {
   const device = `"${interfacePrefix}${index}"`;
-  const chains = [
-    `from_${index}`,
-    `to_${index}`,
-    `out_${index}`,
-    `in_${index}`,
-    `pass_${index}`,
-    `cut_${index}`,
-    `refuse_${index}`,
-  ];
+  const kinds = ['from', 'to', 'out', 'in', 'redirect', 'pass', 'cut', 'refuse'];
+  const chains = kinds.map((kind) => `${kind}_${index}`);
   const counters = ['connections', 'sent', 'received', 'denied'];
   return [
     `delete element inet ${table} slot_address { ${device} : ${address} }`,
     `delete element inet ${table} from_slot { ${device} : goto from_${index} }`,
     `delete element inet ${table} to_slot { ${device} : goto to_${index} }`,
+    `delete element inet ${table} redirected_slot { ${device} : goto redirect_${index} }`,
     `delete element inet ${table} refused_slot { ${device} : goto refuse_${index} }`,
     ...chains.map((chain) => `flush chain inet ${table} ${chain}`),
     ...chains.map((chain) => `delete chain inet ${table} ${chain}`),

@@ -1,0 +1,69 @@
+// Answers of the machine's nameservers, cached; each question is asked once, however many wait for it.
+import { Code, Type } from './message.ts';
+import { askUpstream, type UpstreamAnswer } from './upstream.ts';
+
+const MAX_CACHED = 10_000;
+const MAX_IN_FLIGHT = 2000;
+/** Seconds. */
+const LONGEST = 300;
+const LONGEST_NEGATIVE = 30;
+/** Servers give addresses in turn with lifetimes of a few seconds; less than this would ask for every connection. */
+const SHORTEST = 2;
+
+interface Cached extends UpstreamAnswer {
+  /** Milliseconds of `performance.now()`. */
+  readonly since: number;
+  readonly until: number;
+}
+
+export class NameLookup {
+  readonly #nameservers: readonly string[];
+  readonly #cache = new Map<string, Cached>();
+  readonly #inFlight = new Map<string, Promise<Cached | undefined>>();
+  readonly #closing = new AbortController();
+
+  constructor(nameservers: readonly string[]) {
+    this.#nameservers = nameservers;
+  }
+
+  /** Undefined when no nameserver answers, or too many questions wait. */
+  async ask(name: string, type: number): Promise<Cached | undefined> {
+    const key = `${type} ${name}`;
+    const cached = this.#cache.get(key);
+    if (cached !== undefined && cached.until > performance.now()) return cached;
+    const before = this.#inFlight.get(key);
+    if (before !== undefined) return before;
+    if (this.#inFlight.size >= MAX_IN_FLIGHT || this.#closing.signal.aborted) return undefined;
+    const asking = this.#ask(key, name, type).finally(() => this.#inFlight.delete(key));
+    this.#inFlight.set(key, asking);
+    return asking;
+  }
+
+  /** IPv4 addresses of a name; none when it has none or nobody answers. */
+  async addresses(name: string): Promise<readonly string[]> {
+    return (await this.ask(name, Type.a))?.answer.addresses ?? [];
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #ask(key: string, name: string, type: number): Promise<Cached | undefined> {
+    const found = await askUpstream(this.#nameservers, name, type, this.#closing.signal);
+    if (found === undefined) return undefined;
+    const now = performance.now();
+    const cached = { ...found, since: now, until: now + 1000 * secondsToKeep(found) };
+    this.#cache.delete(key);
+    if (cached.until > now) this.#cache.set(key, cached);
+    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
+    return cached;
+  }
+}
+
+function secondsToKeep({ answer }: UpstreamAnswer): number {
+  if (answer.truncated) return 0;
+  if (answer.code === Code.nameError || (answer.code === 0 && answer.addresses.length === 0)) {
+    return Math.min(answer.ttl, LONGEST_NEGATIVE);
+  }
+  return answer.code === 0 ? Math.min(LONGEST, Math.max(SHORTEST, answer.ttl)) : 0;
+}

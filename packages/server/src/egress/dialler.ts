@@ -1,0 +1,86 @@
+// Opens the connection that a sandbox asked for: directly, or through the SOCKS5 proxy of its rules.
+import { connect, isIPv4, type Socket } from 'node:net';
+import type { NameLookup } from '../dns/name-lookup.ts';
+import type { SocksProxy } from '../host/network/egress-policy.ts';
+import type { Destination } from './original-destination.ts';
+import type { SandboxEgress } from './sandbox-egress.ts';
+import { openTunnel } from './socks5.ts';
+
+const DIAL_MS = 30_000;
+
+/** To where, once it is known that the sandbox may. */
+export interface Target extends Destination {
+  /** Set where the connection is allowed by this name: a proxy resolves it itself. */
+  readonly name?: string;
+}
+
+/** The rules deny it, or what it leads to is out of reach; the message says which. */
+export class DialRefused extends Error {}
+
+export class Dialler {
+  readonly #lookup: NameLookup;
+
+  constructor(lookup: NameLookup) {
+    this.#lookup = lookup;
+  }
+
+  /**
+   * The address of `name` to connect to: the one that the sandbox chose where it belongs to the name, else another of
+   * the name's own. What the sandbox took for the name's address decides nothing.
+   *
+   * @throws DialRefused
+   */
+  async addressOf(name: string, chosen: string, allowed: (address: string) => boolean): Promise<string> {
+    const addresses = await this.#lookup.addresses(name);
+    if (addresses.length === 0) throw new DialRefused('the name has no address');
+    const reachable = addresses.filter(allowed);
+    if (reachable.length === 0) throw new DialRefused('the address of the name is not allowed');
+    return reachable.includes(chosen) ? chosen : reachable[0]!;
+  }
+
+  /** Connects, in time. The socket is paused. Throws when there is no connection. */
+  async dial(sandbox: SandboxEgress, target: Target): Promise<Socket> {
+    const { proxy } = sandbox.policy;
+    const signal = AbortSignal.timeout(DIAL_MS);
+    if (proxy === undefined) return open(target, signal);
+    const socket = await open({ address: await this.#proxyAddress(sandbox, proxy), port: proxy.port }, signal);
+    const onTimeout = (): unknown => socket.destroy();
+    signal.addEventListener('abort', onTimeout);
+    try {
+      const host = target.name ?? target.address;
+      await openTunnel(socket, proxy, { host, port: target.port, isName: target.name !== undefined });
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onTimeout);
+    }
+  }
+
+  async #proxyAddress(sandbox: SandboxEgress, proxy: SocksProxy): Promise<string> {
+    const allowed = (address: string): boolean => sandbox.allowsAddressOfName(address);
+    if (!isIPv4(proxy.host)) return this.addressOf(proxy.host, '', allowed);
+    if (!allowed(proxy.host)) throw new DialRefused('the address of the egress proxy is not allowed');
+    return proxy.host;
+  }
+}
+
+function open({ address, port }: Destination, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: address, port, noDelay: true, allowHalfOpen: true, keepAlive: true });
+    const onTimeout = (): void => {
+      socket.destroy(new Error('the host did not answer in time'));
+    };
+    signal.addEventListener('abort', onTimeout);
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onTimeout);
+      socket.off('error', reject);
+      socket.on('error', () => {});
+      socket.pause();
+      resolve(socket);
+    });
+    socket.once('error', reject);
+    socket.once('close', () => signal.removeEventListener('abort', onTimeout));
+  });
+}

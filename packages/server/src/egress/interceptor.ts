@@ -1,0 +1,272 @@
+// Requests of connections that are read and not only passed on: each is checked to name the host that the connection
+// is for, gets the headers of the sandbox's rules, and goes to that host. Upstream certificates are verified.
+import {
+  Agent,
+  type ClientRequest,
+  createServer,
+  type IncomingMessage,
+  type RequestOptions,
+  type Server,
+  type ServerResponse,
+  request as sendRequest,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import { readHostName } from './domain-pattern.ts';
+import type { LeafCertificates } from './leaf-certificates.ts';
+import type { SandboxEgress } from './sandbox-egress.ts';
+
+const HANDSHAKE_MS = 10_000;
+const HEAD_MS = 30_000;
+const IDLE_MS = 620_000;
+const MAX_HEAD = 65_536;
+/** RFC 9110, section 7.6.1, and what only a proxy is told. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'proxy-authenticate',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+]);
+
+export interface Interception {
+  readonly sandbox: SandboxEgress;
+  readonly socket: Socket;
+  /** Of the host that the connection is for. */
+  readonly name: string;
+  readonly isSecure: boolean;
+  readonly port: number;
+  readonly dial: () => Promise<Socket>;
+}
+
+interface Exchange extends Interception {
+  readonly agent: Agent;
+}
+
+export class Interceptor {
+  readonly #certificates: LeafCertificates;
+  readonly #exchanges = new WeakMap<object, Exchange>();
+  readonly #server: Server;
+
+  constructor(certificates: LeafCertificates) {
+    this.#certificates = certificates;
+    this.#server = createServer({
+      headersTimeout: HEAD_MS,
+      requestTimeout: 0,
+      keepAliveTimeout: IDLE_MS,
+      maxHeaderSize: MAX_HEAD,
+      joinDuplicateHeaders: false,
+    });
+    this.#server.on('request', (request, response) => this.#onRequest(request, response));
+    this.#server.on('checkContinue', (request, response) => {
+      response.writeContinue();
+      this.#onRequest(request, response);
+    });
+    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
+    this.#server.on('connect', (_request, socket) => socket.destroy());
+    this.#server.on('clientError', (_error, socket) => socket.destroy());
+  }
+
+  /** Resolves when the connection is closed. */
+  async serve(interception: Interception): Promise<void> {
+    const { socket, name, isSecure, sandbox } = interception;
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    const agent = new UpstreamAgent(interception);
+    const exchange: Exchange = { ...interception, agent };
+    try {
+      const plain = isSecure ? await this.#decrypt(socket, sandbox, name) : socket;
+      if (plain === undefined) return;
+      const [sent, received] = [socket.bytesRead, socket.bytesWritten];
+      socket.once('close', () => {
+        sandbox.traffic.sentBytes += socket.bytesRead - sent;
+        sandbox.traffic.receivedBytes += socket.bytesWritten - received;
+      });
+      this.#exchanges.set(plain, exchange);
+      this.#server.emit('connection', plain);
+      // Node's parser reads past the stream, and so past the bytes that were put back, until someone else listens. The
+      // stream was paused when they were read, and stays so until it is told.
+      plain.on('data', () => {});
+      plain.resume();
+      await closed;
+    } finally {
+      agent.destroy();
+    }
+  }
+
+  async #decrypt(socket: Socket, sandbox: SandboxEgress, name: string): Promise<TLSSocket | undefined> {
+    const { authority } = sandbox.policy;
+    if (authority === undefined) throw new Error('the sandbox has no authority');
+    const secureContext = await this.#certificates.contextOf(authority, name);
+    const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+      secure.on('error', () => socket.destroy());
+      socket.once('close', () => {
+        clearTimeout(timer);
+        secure.destroy();
+        resolve(undefined);
+      });
+      secure.once('secure', () => {
+        clearTimeout(timer);
+        resolve(secure);
+      });
+    });
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const exchange = this.#exchanges.get(request.socket);
+    const fault = exchange === undefined ? 'no such connection' : faultOf(exchange, request);
+    if (exchange === undefined || fault !== undefined) {
+      answer(response, 421, fault ?? '');
+      return;
+    }
+    const upstream = send(exchange, request, outgoingHeaders(exchange, request));
+    upstream.on('response', (incoming) => {
+      response.sendDate = false;
+      response.writeHead(incoming.statusCode!, incoming.statusMessage, forwardedHeaders(incoming));
+      incoming.pipe(response);
+      incoming.on('aborted', () => response.destroy());
+    });
+    upstream.on('upgrade', (_incoming, socket) => {
+      socket.destroy();
+      response.destroy();
+    });
+    upstream.on('error', (error) => {
+      if (response.headersSent) response.destroy();
+      else answer(response, 502, error.message);
+    });
+    response.on('close', () => {
+      if (!response.writableFinished) upstream.destroy();
+    });
+    request.pipe(upstream);
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const exchange = this.#exchanges.get(request.socket);
+    socket.on('error', () => {});
+    // A tunnel of another HTTP would carry requests past every check made here.
+    const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+    if (exchange === undefined || !isWebSocket || faultOf(exchange, request) !== undefined) {
+      socket.destroy();
+      return;
+    }
+    const headers = outgoingHeaders(exchange, request);
+    const upstream = send(exchange, request, [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket']);
+    upstream.on('error', () => socket.destroy());
+    upstream.on('response', (incoming) => {
+      // The host goes on without; what the sandbox has sent after the request is in no one's protocol.
+      socket.end(headText(incoming));
+      incoming.resume();
+    });
+    upstream.on('upgrade', (incoming, outer, rest) => {
+      socket.write(headText(incoming));
+      if (rest.length > 0) socket.write(rest);
+      if (head.length > 0) outer.write(head);
+      outer.on('error', () => socket.destroy());
+      outer.on('close', () => socket.destroy());
+      socket.on('close', () => outer.destroy());
+      outer.pipe(socket).pipe(outer);
+    });
+    upstream.end();
+  }
+}
+
+/** One connection to the host for each connection of the sandbox, more only where requests overlap. */
+class UpstreamAgent extends Agent {
+  readonly #interception: Interception;
+
+  constructor(interception: Interception) {
+    super({ keepAlive: true, maxSockets: 4 });
+    this.#interception = interception;
+  }
+
+  override createConnection(
+    _options: object,
+    callback: (error: Error | null, socket: Duplex) => void,
+  ): Duplex | null | undefined {
+    const { dial, isSecure, name } = this.#interception;
+    const fail = (error: Error): void => callback(error, undefined as unknown as Duplex);
+    dial().then((socket) => {
+      if (!isSecure) return callback(null, socket.resume());
+      const secure = connectTls({ socket, servername: name, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true });
+      secure.once('secureConnect', () => {
+        secure.off('error', fail);
+        callback(null, secure);
+      });
+      secure.once('error', fail);
+    }, fail);
+    return undefined;
+  }
+}
+
+function send({ agent }: Exchange, { method, url }: IncomingMessage, headers: string[]): ClientRequest {
+  const options: RequestOptions = { agent, headers, setHost: false };
+  if (method !== undefined) options.method = method;
+  if (url !== undefined) options.path = url;
+  return sendRequest(options);
+}
+
+/** Why a request is not passed on; undefined when it is. */
+function faultOf({ name, port, isSecure }: Exchange, request: IncomingMessage): string | undefined {
+  const hosts = request.rawHeaders.filter((field, index) => index % 2 === 0 && field.toLowerCase() === 'host');
+  const match = /^([^:]+)(?::(\d{1,5}))?$/.exec(request.headers.host ?? '');
+  const asked = match?.[2] === undefined ? (isSecure ? 443 : 80) : Number(match[2]);
+  const isOwn = hosts.length === 1 && readHostName(match?.[1] ?? '') === name;
+  if (!isOwn || (asked !== port && match?.[2] !== undefined)) return `this connection is for ${name} only`;
+  if (request.method === 'TRACE') return 'a request that is sent back would show its headers';
+  return request.url?.startsWith('/') || request.url === '*' ? undefined : 'the target has to be a path';
+}
+
+function outgoingHeaders({ sandbox, name }: Exchange, request: IncomingMessage): string[] {
+  const added = Object.entries(sandbox.transformOf(name)?.headers ?? {});
+  const replaced = new Set(added.map(([field]) => field.toLowerCase()));
+  const headers: string[] = [];
+  const named = connectionOptions(request);
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    const field = request.rawHeaders[index]!;
+    const key = field.toLowerCase();
+    if (!HOP_BY_HOP.has(key) && !named.has(key) && !replaced.has(key))
+      headers.push(field, request.rawHeaders[index + 1]!);
+  }
+  // Node frames the body again: as it came, by length or in chunks.
+  if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
+  return [...headers, ...added.flat()];
+}
+
+function forwardedHeaders(incoming: IncomingMessage): string[] {
+  const named = connectionOptions(incoming);
+  const headers: string[] = [];
+  for (let index = 0; index < incoming.rawHeaders.length; index += 2) {
+    const key = incoming.rawHeaders[index]!.toLowerCase();
+    if (!HOP_BY_HOP.has(key) && !named.has(key))
+      headers.push(incoming.rawHeaders[index]!, incoming.rawHeaders[index + 1]!);
+  }
+  return headers;
+}
+
+/** Fields that the Connection field names, but for those without which a message is another. */
+function connectionOptions(message: IncomingMessage): Set<string> {
+  const options = (message.headers.connection ?? '').toLowerCase().split(',');
+  return new Set(
+    options.map((option) => option.trim()).filter((option) => !['host', 'content-length'].includes(option)),
+  );
+}
+
+function headText(incoming: IncomingMessage): string {
+  const lines = [`HTTP/1.1 ${incoming.statusCode} ${incoming.statusMessage}`];
+  for (let index = 0; index < incoming.rawHeaders.length; index += 2) {
+    lines.push(`${incoming.rawHeaders[index]}: ${incoming.rawHeaders[index + 1]}`);
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  const body = `${text}\n`;
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(body) };
+  response.writeHead(status, { ...headers, connection: 'close' }).end(body);
+}

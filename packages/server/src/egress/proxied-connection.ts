@@ -1,0 +1,112 @@
+// One connection of a sandbox that the packet filter led to the proxy: from its first bytes to its end.
+import type { Socket } from 'node:net';
+import { type Dialler, DialRefused, type Target } from './dialler.ts';
+import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
+import type { Interceptor } from './interceptor.ts';
+import type { Destination } from './original-destination.ts';
+import type { Cuttable, SandboxEgress } from './sandbox-egress.ts';
+import { splice } from './splice.ts';
+
+const WEB_PORTS = [80, 443];
+const NO_NAME: FirstBytes = { protocol: 'other', reason: 'the address is not allowed' };
+
+export class ProxiedConnection implements Cuttable {
+  readonly #sandbox: SandboxEgress;
+  readonly #socket: Socket;
+  readonly #destination: Destination;
+  readonly #dialler: Dialler;
+  readonly #interceptor: Interceptor;
+  #outer: Socket | undefined;
+  /** What it was let through as. */
+  #target: Target | undefined;
+  #proxy: unknown;
+
+  constructor(parts: {
+    readonly sandbox: SandboxEgress;
+    readonly socket: Socket;
+    readonly destination: Destination;
+    readonly dialler: Dialler;
+    readonly interceptor: Interceptor;
+  }) {
+    this.#sandbox = parts.sandbox;
+    this.#socket = parts.socket;
+    this.#destination = parts.destination;
+    this.#dialler = parts.dialler;
+    this.#interceptor = parts.interceptor;
+  }
+
+  /** Ends when the connection has ended. */
+  async run(): Promise<void> {
+    this.#sandbox.connections.add(this);
+    this.#socket.on('error', () => {});
+    this.#socket.once('close', () => this.#outer?.destroy());
+    try {
+      await this.#serve();
+    } catch (error) {
+      if (error instanceof DialRefused) this.#deny(this.#target?.name, error.message);
+      this.cut();
+    } finally {
+      this.#sandbox.connections.delete(this);
+    }
+  }
+
+  cut(): void {
+    this.#socket.resetAndDestroy();
+    this.#outer?.resetAndDestroy();
+  }
+
+  cutUnlessAllowed(): void {
+    if (this.#target === undefined) return;
+    const { name, address } = this.#target;
+    const allowed = (name !== undefined && this.#sandbox.allowsName(name)) || this.#sandbox.allowsAddress(address);
+    if (!allowed || JSON.stringify(this.#sandbox.policy.proxy) !== JSON.stringify(this.#proxy)) this.cut();
+  }
+
+  async #serve(): Promise<void> {
+    const { address, port } = this.#destination;
+    const sandbox = this.#sandbox;
+    if (!sandbox.allowsAddressOfName(address)) return this.#refuse(undefined, 'the address is not on the internet');
+    const asks = sandbox.needsNames && (!sandbox.allowsAddress(address) || WEB_PORTS.includes(port));
+    const first = asks ? await readFirstBytes(this.#socket) : NO_NAME;
+    if (first === undefined) return this.cut();
+    const name = first.protocol === 'other' ? undefined : first.name;
+    const byName = name !== undefined && sandbox.allowsName(name);
+    if (!byName && !sandbox.allowsAddress(address)) {
+      const reason = first.protocol === 'other' ? first.reason : 'the name is not allowed';
+      return this.#refuse(name, name === undefined && first.protocol !== 'other' ? 'it names no host' : reason);
+    }
+    this.#proxy = sandbox.policy.proxy;
+    const transform = name === undefined ? undefined : sandbox.transformOf(name);
+    this.#target = { address, port, ...(byName && { name }) };
+    if (name !== undefined && (byName || transform !== undefined) && !(byName && this.#proxy !== undefined)) {
+      const allowed = (one: string): boolean =>
+        byName ? sandbox.allowsAddressOfName(one) : sandbox.allowsAddress(one);
+      this.#target = { ...this.#target, address: await this.#dialler.addressOf(name, address, allowed) };
+    }
+    sandbox.traffic.connections++;
+    // Plain requests of a connection may each name another host, and headers are added to each.
+    if (name !== undefined && (transform !== undefined || (byName && first.protocol === 'http'))) {
+      return this.#interceptor.serve({
+        sandbox,
+        socket: this.#socket,
+        name,
+        isSecure: first.protocol === 'tls',
+        port,
+        dial: () => this.#dialler.dial(sandbox, this.#target!),
+      });
+    }
+    this.#outer = await this.#dialler.dial(sandbox, this.#target);
+    if (this.#socket.destroyed) return this.cut();
+    await splice(this.#socket, this.#outer, sandbox.traffic);
+  }
+
+  #refuse(name: string | undefined, reason: string): void {
+    this.#deny(name, reason);
+    this.cut();
+  }
+
+  #deny(name: string | undefined, reason: string): void {
+    const { address, port } = this.#destination;
+    this.#sandbox.deny({ protocol: 'tcp', name: name ?? this.#sandbox.nameOf(address), address, port, reason });
+  }
+}

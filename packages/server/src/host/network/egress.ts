@@ -1,0 +1,72 @@
+// What sandboxes may reach, enforced in two places: the packet filter, by address, and the egress process, by name.
+import { join } from 'node:path';
+import type { EgressSettings } from '../../egress/messages.ts';
+import type { EgressPolicy } from './egress-policy.ts';
+import { EgressProcess } from './egress-process.ts';
+import { Firewall, type FirewallSlot } from './firewall.ts';
+import type { TableNames } from './table-script.ts';
+
+export interface EgressOptions extends TableNames {
+  readonly dataDirectory: string;
+  readonly blockCidr: string;
+  /** Ranges of `NEVER_REACHED` that the operator opens to sandboxes. */
+  readonly permitted: readonly string[];
+  readonly nameservers: readonly string[];
+  readonly onError: (event: string, error: unknown) => void;
+}
+
+/** One for each address block, in a range of user IDs that distributions leave unused. */
+const FIRST_UID = 60_578;
+const MAX_CONNECTIONS = 10_000;
+
+export class Egress {
+  readonly #firewall: Firewall;
+  readonly #process: EgressProcess;
+
+  constructor(options: EgressOptions) {
+    const { permitted, nameservers } = options;
+    const uid = egressUid(options.blockCidr);
+    const settings: EgressSettings = { permitted, nameservers, uid, maxConnections: MAX_CONNECTIONS };
+    this.#firewall = new Firewall({ ...options, egressUid: uid });
+    this.#process = new EgressProcess({
+      socketPath: join(options.dataDirectory, 'egress.sock'),
+      logPath: join(options.dataDirectory, 'logs', 'egress.log'),
+      settings,
+      onPorts: (ports) => this.#firewall.setPorts(ports),
+      onError: options.onError,
+    });
+  }
+
+  /** Puts the rules of all slots in force. */
+  async install(slots: readonly (FirewallSlot & { readonly egress: EgressPolicy })[]): Promise<void> {
+    const ports = await this.#process.start(slots.map(({ address, egress }) => ({ address, policy: egress })));
+    await this.#firewall.install(slots, ports);
+  }
+
+  addSlots(slots: readonly FirewallSlot[]): Promise<void> {
+    return this.#firewall.addSlots(slots);
+  }
+
+  async removeSlot(slot: FirewallSlot): Promise<void> {
+    await Promise.all([this.#firewall.removeSlot(slot), this.#process.delete(slot.address)]);
+  }
+
+  /** Replaces what a slot may reach. What is denied then ends, what is allowed goes on. */
+  async set(address: string, policy: EgressPolicy): Promise<void> {
+    // First, so that it knows the rules when the packet filter leads connections to it.
+    await this.#process.set({ address, policy });
+    await this.#firewall.setEgress(address, policy);
+  }
+
+  /** Ends the egress process unless sandboxes go on, and takes the rules away when none is left. */
+  async close({ sandboxesLeft }: { readonly sandboxesLeft: boolean }): Promise<void> {
+    await this.#process.stop({ keep: sandboxesLeft });
+    if (!sandboxesLeft) await this.#firewall.remove();
+  }
+}
+
+/** @param blockCidr such as `198.18.8.0/21`; there are 64 of them */
+function egressUid(blockCidr: string): number {
+  const [, second, third] = blockCidr.split('.').map(Number);
+  return FIRST_UID + (second! - 18) * 32 + third! / 8;
+}
