@@ -7,6 +7,7 @@ import type { Destination } from '../routing/route-table.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { Http2Session, StreamUser } from '../upstream/http2-session.ts';
 import type { UpstreamFailure } from '../upstream/response-sink.ts';
+import { endEarly } from './end-early.ts';
 import { endToEndFields, type Fields, fieldsByName } from './raw-fields.ts';
 import type { Http2Request } from './request-translation.ts';
 
@@ -145,13 +146,11 @@ export class Http2Relay implements StreamUser {
     this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
-  /** The answer is complete; a client that still sends may stop (RFC 9113, section 8.1). */
+  /** The answer is complete; a client that still sends may stop. */
   #finish(): void {
     const client = this.#client;
-    client.resume();
-    if (client.readableEnded || client.endAfterHeaders) return;
-    if (client.writableFinished) client.close(constants.NGHTTP2_NO_ERROR);
-    else client.once('finish', () => client.close(constants.NGHTTP2_NO_ERROR));
+    if (client.readableEnded || client.endAfterHeaders) client.resume();
+    else endEarly(client);
   }
 
   #reset(code: number): void {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import { connect as dial } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
 import { DOMAIN, FakeControl } from '../testing/fake-control.ts';
@@ -49,6 +50,27 @@ async function fetchOne(host: string, headers: Record<string, string> = {}, over
   stream.end();
   const [fields] = await once(stream, 'response');
   return { status: fields[':status'] as number, fields, body: await text(stream) };
+}
+
+interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+}
+
+const RST_STREAM = 3;
+const END_STREAM = 1;
+
+/** Collects the frames of a byte stream (RFC 9113, section 4.1). */
+function frameReader(frames: Frame[]): (chunk: Buffer) => void {
+  let rest = Buffer.alloc(0);
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
+      frames.push({ type: rest[3]!, flags: rest[4]!, stream: rest.readUInt32BE(5) });
+      rest = rest.subarray(9 + rest.readUIntBE(0, 3));
+    }
+  };
 }
 
 async function eventually(condition: () => boolean, what: string): Promise<void> {
@@ -103,6 +125,48 @@ describe('HTTP/2', () => {
     assert.equal((await fetchOne('nothing')).status, 400);
     assert.equal((await fetchOne(`49983-gone.${DOMAIN}`, { ':path': '/files/..//init' })).status, 404);
     assert.equal((await fetchOne(`3000-gone.${DOMAIN}`, { host: 'other.example' })).status, 400);
+  });
+
+  it('ends an answer that came before its request had ended, also when there is much to write', async () => {
+    await using origin = await HttpOrigin.start((incoming, response) => {
+      if (incoming.method === 'GET') response.end(Buffer.alloc(16 * MIB));
+      else incoming.resume().on('end', () => response.write('answer', () => response.end()));
+    });
+    const host = await hostOf(origin);
+    const frames: Frame[] = [];
+    let hold = () => {};
+    let go = () => {};
+    // Between the two, because a session reads whatever its socket is told.
+    await using between = await RawOrigin.start((client) => {
+      const gateway = dial(control.port, '127.0.0.1');
+      gateway.on('error', () => {}).on('data', frameReader(frames));
+      client.pipe(gateway);
+      gateway.pipe(client);
+      hold = () => void gateway.unpipe(client).pause();
+      go = () => void gateway.pipe(client);
+    });
+    const url = `http://${between.address}:${between.port}`;
+    const crowded = connect(url, { settings: { initialWindowSize: 32 * MIB } });
+    try {
+      await once(crowded, 'connect');
+      crowded.setLocalWindowSize(32 * MIB);
+      const long = open(host, {}, crowded);
+      long.end();
+      await once(long, 'response');
+      hold();
+      const short = open(host, { ':method': 'POST', 'content-length': '2' }, crowded);
+      short.resume().write('hi');
+      // Time for the answer to stand behind what the client does not take.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      long.resume();
+      go();
+      const ofShort = () => frames.filter(({ stream }) => stream === short.id);
+      await eventually(() => ofShort().some(({ type }) => type === RST_STREAM), 'the request to stop');
+      const kinds = ofShort().map(({ type, flags }) => (flags & END_STREAM && type !== RST_STREAM ? 'end' : type));
+      assert.deepEqual(kinds.slice(-2), ['end', RST_STREAM]);
+    } finally {
+      crowded.destroy();
+    }
   });
 
   it('streams as data comes, both ways at once', async () => {

@@ -12,6 +12,7 @@ import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { endEarly } from './end-early.ts';
 import { Http2Relay } from './http2-relay.ts';
 import { Http2Request, trailerLines } from './request-translation.ts';
 import { toHttp2Fields, toTrailers } from './response-translation.ts';
@@ -264,14 +265,10 @@ export class StreamExchange implements ResponseSink, Waiter {
 
   // --- Ends of the stream
 
-  /** The response is complete; a client that still sends its request may stop (RFC 9113, section 8.1). */
+  /** The response is complete; a client that still sends its request may stop. */
   #finish(): void {
     if ((this.#requestEnded && this.#handshake === undefined) || this.#stream.endAfterHeaders) return;
-    const stream = this.#stream;
-    stream.resume();
-    // Not at once: a stream that is closed while it still writes is never destroyed if its client goes away meanwhile.
-    if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR);
-    else stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+    endEarly(this.#stream);
   }
 
   #refuse(refusal: Refusal): void {
