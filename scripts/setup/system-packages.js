@@ -40,6 +40,9 @@ const extraNeeds = {
     // What images of sandboxes are made of that have nothing else.
     { what: 'a static busybox', package: 'busybox-static', present: hasStaticBusybox, debianOnly: true },
     { what: 'the musl C library', package: 'musl', present: hasMusl, debianOnly: true },
+    // What the Python client speaks HTTP with.
+    pythonLibrary('httpx', 'python3-httpx'),
+    pythonLibrary('h2', 'python3-h2'),
   ],
   bench: [
     program('nginx', 'nginx'),
@@ -111,6 +114,16 @@ async function absent(wanted, os) {
  */
 function program(name, packageName) {
   return { what: name, package: packageName, present: () => findProgram(name) !== undefined };
+}
+
+/**
+ * @param {string} name
+ * @param {string} packageName
+ * @returns {Need}
+ */
+function pythonLibrary(name, packageName) {
+  const directory = join('/usr/lib/python3/dist-packages', name);
+  return { what: `Python's ${name}`, package: packageName, present: () => existsSync(directory), debianOnly: true };
 }
 
 /** @param {string} name */
