@@ -5,6 +5,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node
 import { request } from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
+import { agentAccess } from '../support/agent-access.ts';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 
@@ -56,18 +57,16 @@ for (const runtime of runtimes) {
     before(async () => {
       server = await SandportServer.start(runtime);
       const { apiUrl, apiKey, domain } = server.connection;
-      const api = (path: string, init: RequestInit = {}) =>
-        fetch(apiUrl + path, { ...init, headers: { ...JSON_TYPE, 'x-api-key': apiKey } });
       secure = await Sandbox.create(server.options);
       // The official client secures every sandbox; the API does what it is asked.
-      const created = await api('/sandboxes', {
+      const created = await fetch(`${apiUrl}/sandboxes`, {
         method: 'POST',
+        headers: { ...JSON_TYPE, 'x-api-key': apiKey },
         body: JSON.stringify({ templateID: 'base', timeout: 300 }),
       });
       open = `49983-${((await created.json()) as { sandboxID: string }).sandboxID}.${domain}`;
       await secure.files.write('greeting.txt', 'hello');
-      const info = (await (await api(`/sandboxes/${secure.sandboxId}`)).json()) as { envdAccessToken: string };
-      token = info.envdAccessToken;
+      ({ token } = await agentAccess(server, secure.sandboxId));
       session = connect(`https://${secure.getHost(49983)}`);
       await once(session, 'connect');
     });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { CommandExitError, Sandbox } from 'e2b';
 import { AgentClient, type Finished } from '../../packages/agent/src/testing/agent-client.ts';
+import { agentAccess } from '../support/agent-access.ts';
 import { BareImage } from '../support/bare-image.ts';
 import { runtimes } from '../support/machine.ts';
 import { muslProgram } from '../support/musl-program.ts';
@@ -53,12 +54,9 @@ for (const runtime of runtimes) {
         await using image = await BareImage.make(fill);
         await using server = await SandportServer.start(runtime, [], image.home);
         const sandbox = await Sandbox.create(server.options);
-        const detail = await fetch(`${server.connection.apiUrl}/sandboxes/${sandbox.sandboxId}`, {
-          headers: { 'x-api-key': server.connection.apiKey },
-        });
-        const { envdAccessToken } = (await detail.json()) as { envdAccessToken: string };
-        const headers = { 'x-access-token': envdAccessToken };
-        const agent = new AgentClient(`https://${sandbox.getHost(49983)}`);
+        const { url, token } = await agentAccess(server, sandbox.sandboxId);
+        const agent = new AgentClient(url);
+        const headers = { 'x-access-token': token };
         const run = async (cmd: string, ...args: string[]): Promise<Finished> => {
           return agent.shell('', { headers, message: { process: { cmd, args } } });
         };

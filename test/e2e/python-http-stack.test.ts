@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Sandbox } from 'e2b';
+import { agentAccess } from '../support/agent-access.ts';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 
@@ -17,13 +18,12 @@ for (const runtime of runtimes) {
     await using server = await SandportServer.start(runtime);
     const { apiUrl, apiKey, caPath } = server.connection;
     const sandbox = await Sandbox.create(server.options);
-    const detail = await fetch(`${apiUrl}/sandboxes/${sandbox.sandboxId}`, { headers: { 'x-api-key': apiKey } });
-    const { envdAccessToken } = (await detail.json()) as { envdAccessToken: string };
+    const agent = await agentAccess(server, sandbox.sandboxId);
     const env = {
       API_URL: apiUrl,
       API_KEY: apiKey,
-      AGENT_URL: `https://${sandbox.getHost(49983)}`,
-      AGENT_TOKEN: envdAccessToken,
+      AGENT_URL: agent.url,
+      AGENT_TOKEN: agent.token,
       CA_FILE: caPath,
     };
     const { stderr } = await promisify(execFile)(PYTHON, ['-I', PROGRAM], { env, timeout: 120_000 });
