@@ -1,5 +1,6 @@
 // npm run bench -- NAME [--rounds N] [--only PART,PART]: one benchmark, side by side with its peers in the same run.
 import { parseArgs } from 'node:util';
+import { benchmarkAgent } from './agent/agent.ts';
 import { benchmarkCreate } from './create/create.ts';
 import { benchmarkGateway } from './gateway/gateway.ts';
 import { machineFacts } from './support/machine-facts.ts';
@@ -18,6 +19,10 @@ interface Benchmark {
 }
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
+  agent: {
+    about: 'start, idle memory and a trivial command of the agent, beside a bare Node server and a bare spawn',
+    run: benchmarkAgent,
+  },
   create: {
     about: 'from Sandbox.create() to a first output and a first public answer, beside bare runsc and runc',
     run: benchmarkCreate,
