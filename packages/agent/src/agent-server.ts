@@ -1,10 +1,11 @@
 // The agent's HTTP server: which request goes where, and who may ask.
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { FILESYSTEM_SERVICE } from '@sandport/protocol/filesystem-rpc';
 import { TUNNEL_PATH } from '@sandport/protocol/loopback-tunnel';
+import { PROCESS_SERVICE } from '@sandport/protocol/process-rpc';
 import { applyCors } from './access/cors.ts';
 import type { SandboxDefaults } from './access/sandbox-defaults.ts';
 import { ConnectRouter } from './connect/router.ts';
-import { filesystemService } from './filesystem/service.ts';
 import { answerEmpty, answerError, answerJson } from './http/json-answer.ts';
 import { Initialization } from './init/init-route.ts';
 import type { Settings } from './init/settings.ts';
@@ -27,7 +28,10 @@ export function createAgentServer(root: string): Server {
     if (settings === undefined) throw new Error('a method ran before /init');
     return { ...settings, root };
   };
-  const rpc = new ConnectRouter([processService(defaults), filesystemService(defaults)]);
+  const rpc = new ConnectRouter({
+    [PROCESS_SERVICE]: () => processService(defaults),
+    [FILESYSTEM_SERVICE]: async () => (await import('./filesystem/service.ts')).filesystemService(defaults),
+  });
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathOf(request.url ?? '/');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +11,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { AgentClient } from './testing/agent-client.ts';
 import { initOf, listeningPort, makeRoot } from './testing/agent-process.ts';
+import { until } from './testing/until.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 let directory: string;
@@ -61,4 +62,37 @@ test('with the addon beside it commands have all groups and real pipes', async (
   const addon = dirname(createRequire(MAIN).resolve(`@koromix/koffi-${platform}`));
   copyFileSync(join(addon, platform.replace('-', '_'), 'koffi.node'), join(directory, 'koffi.node'));
   assert.equal(await printedBy('id -u; id -G; echo open > /dev/stdout'), '1000\n1000 27 998\nopen\n');
+});
+
+test('an agent that has only been initialised has not loaded what costs memory in every sandbox', async () => {
+  using root = makeRoot();
+  const list = join(directory, 'modules.json');
+  const report = join(directory, 'report.cjs');
+  // What Node itself loads to listen on SIGUSR2 is nothing of these.
+  writeFileSync(
+    report,
+    `process.on('SIGUSR2', () => require('node:fs').writeFileSync(${JSON.stringify(list)}, JSON.stringify(process.moduleLoadList)));`,
+  );
+  const options = ['--port', '0', '--host', '127.0.0.1', '--root', root.path];
+  const child = spawn(process.execPath, ['--require', report, join(directory, 'agent.js'), ...options], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {},
+  });
+  try {
+    const url = `http://127.0.0.1:${await listeningPort(child)}`;
+    const init = await fetch(`${url}/init`, { method: 'POST', body: JSON.stringify(initOf(root.path)) });
+    assert.equal(init.status, 204);
+    child.kill('SIGUSR2');
+    const modules = await until('the list is written', () => {
+      const text = existsSync(list) ? readFileSync(list, 'utf8') : '';
+      return text.endsWith(']') && (JSON.parse(text) as string[]);
+    });
+    assert.ok(modules.includes('NativeModule http'));
+    for (const name of ['crypto', 'fs/promises', 'zlib', 'tty', 'https', 'http2']) {
+      assert.ok(!modules.includes(`NativeModule ${name}`), name);
+    }
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
 });
