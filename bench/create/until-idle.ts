@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../../test/support/wait-for.ts';
 
-/** A removal ends with slot and disk, which follow the bundle and leave no trace that could be waited for. */
-const REST_MS = 400;
+/**
+ * A removal ends with slot and disk, which follow the bundle and leave no trace that could be waited for; a start
+ * begins with the bundle.
+ */
+const REST_MS = 1000;
 
-/** @param data directory of a server that has no sandbox */
-export async function untilIdle(data: string): Promise<void> {
-  await waitFor('the removed sandbox is gone', async () => (await readdir(join(data, 'bundles'))).length === 0);
+/**
+ * @param data directory of a server that has no sandbox
+ * @param ahead how many it keeps started
+ */
+export async function untilIdle(data: string, ahead: number): Promise<void> {
+  await waitFor(`${ahead} are started`, async () => (await readdir(join(data, 'bundles'))).length === ahead);
   await delay(REST_MS);
 }

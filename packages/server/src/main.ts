@@ -30,6 +30,8 @@ export interface RunningServer {
 }
 
 const READY_AHEAD = 4;
+/** Sandboxes that are started ahead of time when nobody asks for any. */
+const LEAST_WARM = 2;
 const RENEWAL_CHECK_MS = 12 * 3_600_000;
 const STOP_GRACE_MS = 5000;
 
@@ -62,6 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     agentDirectory: installation.agentDirectory,
     limits: settings.limits,
     ready: READY_AHEAD,
+    warm: { template: installation.base, least: Math.min(LEAST_WARM, settings.warm), most: settings.warm },
     permittedRanges: settings.permittedRanges,
     nameservers: settings.nameservers ?? (await machineNameservers()),
     onBackgroundError: (event, error) => logger.error({ error }, event),

@@ -12,6 +12,7 @@ export interface ServerFlags {
   readonly runtime?: string;
   readonly gateways?: number;
   readonly maxSandboxes?: number;
+  readonly warm?: number;
   readonly memory?: number;
   readonly cpus?: number;
   readonly disk?: number;
@@ -32,6 +33,7 @@ export function addServerOptions(command: Command): Command {
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
     .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
+    .option('--warm <number>', 'most sandboxes kept started ahead of demand (default: 4 a processor)', wholeNumber)
     .option('--memory <MiB>', 'memory of a sandbox (default: 1024)', wholeNumber)
     .option('--cpus <number>', 'processors of a sandbox (default: 2)', wholeNumber)
     .option('--disk <MiB>', 'disk of a sandbox (default: 10240)', wholeNumber);

@@ -10,34 +10,51 @@ const POLL_MS = 4;
 const ATTEMPT_MS = 5000;
 const MAX_ANSWER = 4096;
 
+export interface AgentPlace {
+  readonly address: string;
+  /** Whether the process that the agent runs in is still there. */
+  readonly isAlive: () => boolean;
+}
+
 /**
- * Waits for the agent to listen and initialises it. Throws `agent_unreachable` after `timeoutMs`.
+ * Waits for the agent to listen and initialises it. Throws `agent_unreachable` when it refuses, has ended, or after
+ * `timeoutMs`.
  *
  * @param controlToken what the agent knows the host by until now
  */
 export async function initialiseAgent(
-  address: string,
+  place: AgentPlace,
   init: AgentInit,
   timeoutMs: number,
   controlToken = init.controlToken,
 ): Promise<void> {
+  const status = await untilAnswer(place, timeoutMs, () => postInit(place.address, init, controlToken));
+  if (status !== 204) {
+    throw new SandportError('agent_unreachable', `the agent refused its initialisation with status ${status}`);
+  }
+}
+
+/** Waits for the agent to answer, without telling it anything. Throws `agent_unreachable` as `initialiseAgent` does. */
+export async function untilAgentListens(place: AgentPlace, timeoutMs: number): Promise<void> {
+  const status = await untilAnswer(place, timeoutMs, () => send(place.address, 'GET', '/health', undefined, undefined));
+  if (status !== 204) throw new SandportError('agent_unreachable', `the agent is not well: status ${status}`);
+}
+
+async function untilAnswer(
+  { isAlive }: AgentPlace,
+  timeoutMs: number,
+  ask: () => Promise<number | string>,
+): Promise<number> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const outcome = await postInit(address, init, controlToken);
-    if (outcome === 204) return;
-    if (typeof outcome === 'number') {
-      throw new SandportError('agent_unreachable', `the agent refused its initialisation with status ${outcome}`);
-    }
+    const outcome = await ask();
+    if (typeof outcome === 'number') return outcome;
+    if (!isAlive()) throw new SandportError('agent_unreachable', 'the agent has ended');
     if (Date.now() > deadline) {
       throw new SandportError('agent_unreachable', `the agent did not answer within ${timeoutMs} ms: ${outcome}`);
     }
     await delay(POLL_MS);
   }
-}
-
-/** Whether the agent answers. */
-export async function agentIsHealthy(address: string): Promise<boolean> {
-  return (await send(address, 'GET', '/health', undefined, undefined)) === 204;
 }
 
 function postInit(address: string, init: AgentInit, controlToken: string): Promise<number | string> {

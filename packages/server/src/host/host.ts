@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
 import { SandportError } from '@sandport/protocol/errors';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
-import { initialiseAgent } from './agent-client.ts';
+import { type AgentPlace, initialiseAgent, untilAgentListens } from './agent-client.ts';
 import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
@@ -30,6 +30,8 @@ import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
 import type { ContainerBasis, ContainerSpec, ResourceLimits, Runtime, RuntimeName } from './runtime/runtime.ts';
 import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.ts';
+import type { DemandBounds } from './warm/demand.ts';
+import { WarmPool } from './warm/warm-pool.ts';
 
 export interface HostOptions {
   /** Short name of this instance, a-z0-9, at most 6 characters. */
@@ -40,6 +42,8 @@ export interface HostOptions {
   readonly limits: ResourceLimits;
   /** Slots and disks kept ready. */
   readonly ready: number;
+  /** Sandboxes of this template are kept started, from so many to so many as demand asks for. */
+  readonly warm: { readonly template: Template } & DemandBounds;
   /** Private ranges that sandboxes may reach all the same. */
   readonly permittedRanges: readonly string[];
   /** Whom Sandport's resolver asks. */
@@ -81,6 +85,7 @@ interface Origin {
 }
 
 const AGENT_START_MS = 30_000;
+const OPEN: EgressPolicy = { allow: [], deny: [] };
 /** Inside every sandbox; part of a snapshot, and so of no sandbox in particular. */
 export const SANDBOX_HOSTNAME = 'sandbox';
 /** Name of the disk in a snapshot that has one. */
@@ -100,6 +105,7 @@ export class Host {
   readonly #processes = new Map<string, ProcessIdentity>();
   readonly #idleSlack = new IdleSlack();
   readonly #snapshots: SnapshotStore;
+  readonly #warm: WarmPool<Placement>;
 
   private constructor(options: HostOptions, runtime: Runtime, block: AddressBlock) {
     this.#options = options;
@@ -128,6 +134,13 @@ export class Host {
       make: () => this.#disks.create(options.limits.diskSizeMB),
       destroy: (disk) => this.#disks.remove(disk.name),
       onError: (error) => options.onBackgroundError('disk not made', error),
+    });
+    this.#warm = new WarmPool<Placement>({
+      bounds: options.warm,
+      make: () => this.#makeWarm(),
+      destroy: (placement) => this.remove(placement),
+      isUsable: ({ container }) => this.#isAlive(container),
+      onError: (error) => options.onBackgroundError('no sandbox started ahead of time', error),
     });
   }
 
@@ -185,11 +198,37 @@ export class Host {
     await this.#egress.install(kept.map(({ slot, address, egress }) => ({ index: slot, address, egress })));
     this.#slots.fill();
     this.#readyDisks.fill();
+    this.#warm.adjust();
     return alive;
+  }
+
+  /**
+   * Hands over a sandbox that was started ahead of time. Undefined when there is none, or when it failed: it is then
+   * gone, and one that is started now takes its place.
+   */
+  async startWarm(
+    source: StartSource,
+    identity: Identity,
+    placed: (placement: Placement) => void,
+  ): Promise<Placement | undefined> {
+    if (source.kind !== 'template' || source.template.id !== this.#options.warm.template.id) return undefined;
+    using _hold = this.#warm.hold();
+    const placement = await this.#warm.take();
+    if (placement === undefined) return undefined;
+    try {
+      placed(placement);
+      await this.handOver(placement, identity);
+      return placement;
+    } catch (error) {
+      this.#options.onBackgroundError('a sandbox started ahead of time was of no use', error);
+      await this.remove(placement);
+      return undefined;
+    }
   }
 
   /** Starts a sandbox and returns when it has been handed over. Leaves nothing behind when it fails. */
   async start(source: StartSource, identity: Identity, placed: (placement: Placement) => void): Promise<Placement> {
+    using _hold = this.#warm.hold();
     const placement = await this.startContainer(source, identity.egress, placed);
     try {
       await this.#identify(placement, identity);
@@ -198,6 +237,19 @@ export class Host {
       throw error;
     }
     return placement;
+  }
+
+  async #makeWarm(): Promise<Placement> {
+    const { template } = this.#options.warm;
+    // With the rules that most sandboxes have: nothing runs in it that could make use of them before it is handed over.
+    const placement = await this.startContainer({ kind: 'template', template }, OPEN, () => {});
+    try {
+      await untilAgentListens(this.#agentOf(placement), AGENT_START_MS);
+      return placement;
+    } catch (error) {
+      await this.remove(placement);
+      throw error;
+    }
   }
 
   /**
@@ -235,8 +287,10 @@ export class Host {
       hostname: SANDBOX_HOSTNAME,
       ...basis,
     };
-    if (memory === undefined) await this.#runtime.run(spec);
-    else await this.#runtime.checkpoints!.restore(spec, memory);
+    const identity = await (memory === undefined
+      ? this.#runtime.run(spec)
+      : this.#runtime.checkpoints!.restore(spec, memory));
+    this.#processes.set(container, identity);
     cleanup.move();
     return placement;
   }
@@ -248,7 +302,16 @@ export class Host {
   }
 
   async #identify(placement: Placement, { init, previousControlToken }: Identity): Promise<void> {
-    await initialiseAgent(placement.address, init, AGENT_START_MS, previousControlToken);
+    await initialiseAgent(this.#agentOf(placement), init, AGENT_START_MS, previousControlToken);
+  }
+
+  #agentOf({ address, container }: Placement): AgentPlace {
+    return { address, isAlive: () => this.#isAlive(container) };
+  }
+
+  #isAlive(container: string): boolean {
+    const identity = this.#processes.get(container);
+    return identity !== undefined && isRunning(identity);
   }
 
   /** Ends every process of a sandbox and removes all that it had. Can be repeated. */
@@ -359,23 +422,14 @@ export class Host {
     if (this.#runtime.name === 'runsc') this.#idleSlack.observe(this.#processes.values());
   }
 
-  /** Names of started containers whose processes have ended by themselves. */
-  async findEnded(ids: Iterable<string>): Promise<string[]> {
-    const all = [...ids];
-    if (all.some((id) => !this.#processes.has(id))) {
-      for (const { id, pid, running } of await this.#runtime.list()) {
-        const identity = running ? identify(pid) : undefined;
-        if (identity !== undefined) this.#processes.set(id, identity);
-      }
-    }
-    return all.filter((id) => {
-      const identity = this.#processes.get(id);
-      return identity === undefined || !isRunning(identity);
-    });
+  /** Those of the started containers whose processes have ended by themselves. */
+  findEnded(containers: Iterable<string>): string[] {
+    return [...containers].filter((container) => !this.#isAlive(container));
   }
 
   /** Ends what is made ahead of time and, when no sandbox is left, everything else of this instance. */
   async close(options: { sandboxesLeft: boolean }): Promise<void> {
+    await this.#warm.close();
     await Promise.all([this.#slots.close(), this.#readyDisks.close()]);
     await this.#egress.close(options);
     if (options.sandboxesLeft) return;

@@ -41,6 +41,11 @@ export class EndTimers {
     this.#timers.set(id, timer);
   }
 
+  /** Whether an end of `id` is still to come. */
+  has(id: string): boolean {
+    return this.#timers.has(id);
+  }
+
   clear(id: string): void {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);

@@ -447,8 +447,8 @@ export class Sandboxes {
     try {
       await this.#exclusive.run(id, async () => {
         const record = this.#records.get(id);
-        // Its end may have been moved while this waited.
-        if (record === undefined || !isRunning(record) || record.endAt > this.#now()) return;
+        // Its end may have been moved while this waited; another timer then waits for it.
+        if (record === undefined || !isRunning(record) || this.#timers.has(id)) return;
         const { onTimeout, keepMemory } = record.spec.lifecycle;
         if (onTimeout === 'kill') return this.#end(record, 'end-time');
         try {
@@ -497,7 +497,7 @@ export class Sandboxes {
   async #checkLiveness(): Promise<void> {
     try {
       const running = this.#records.values().filter(isRunning);
-      const ended = new Set(await this.#options.host.findEnded(running.map(({ placement }) => placement.container)));
+      const ended = new Set(this.#options.host.findEnded(running.map(({ placement }) => placement.container)));
       for (const { id, placement } of running) {
         if (!ended.has(placement.container)) continue;
         await this.#exclusive.run(id, async () => {

@@ -1,6 +1,6 @@
 // From a record to a sandbox that runs: the part that creating, resuming and forking share.
 import type { AgentInit } from '@sandport/protocol/agent-init';
-import { SANDBOX_HOSTNAME, type StartSource } from '../host/host.ts';
+import { type Identity, type Placement, SANDBOX_HOSTNAME, type StartSource } from '../host/host.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { egressPolicy } from './network-policy.ts';
@@ -21,23 +21,25 @@ export interface StartOptions {
 export async function startSandbox(core: Core, record: SandboxRecord, options: StartOptions): Promise<RunningSandbox> {
   const { host, records, routes, tokens, timers, now } = core;
   const { source, step } = options;
-  const placement = await core.starts.run(() => {
-    core.assertOpen();
-    return host.start(
-      source,
-      {
-        egress: egressPolicy(record.spec.network),
-        init: agentInit(core, record),
-        ...(source.kind === 'snapshot' && {
-          previousControlToken: tokens.agentControl(options.agentOf ?? record.id),
-        }),
-      },
-      (place) => {
-        records.update({ ...record, placement: place });
-        faultPoint(`${step}:placed`);
-      },
-    );
-  });
+  const identity: Identity = {
+    egress: egressPolicy(record.spec.network),
+    init: agentInit(core, record),
+    ...(source.kind === 'snapshot' && { previousControlToken: tokens.agentControl(options.agentOf ?? record.id) }),
+  };
+  const placed = (place: Placement): void => {
+    records.update({ ...record, placement: place });
+    faultPoint(`${step}:placed`);
+  };
+  core.assertOpen();
+  const begun = now();
+  const warm = await host.startWarm(source, identity, placed);
+  const placement =
+    warm ??
+    (await core.starts.run(() => {
+      core.assertOpen();
+      return host.start(source, identity, placed);
+    }));
+  core.log.event('sandbox started', { sandboxId: record.id, step, warm: warm !== undefined, ms: now() - begun });
   faultPoint(`${step}:started`);
   const startedAt = now();
   const { snapshot: _over, ...kept } = record;

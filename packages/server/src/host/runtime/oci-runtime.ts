@@ -1,8 +1,8 @@
 // What runsc and runc have in common: the command line of an OCI runtime (run, restore, kill, delete, list).
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { findProcesses, isRunning, signal } from '../../process-identity.ts';
+import { findProcesses, identify, isRunning, type ProcessIdentity, signal } from '../../process-identity.ts';
 import { CommandError, type CommandOptions, runCommand } from '../run-command.ts';
 import type { ContainerState } from './runtime.ts';
 
@@ -39,7 +39,8 @@ export class OciCommands {
     this.#launcher = options.launcher ?? [];
   }
 
-  run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<void> {
+  /** Returns the process whose end is the container's end. */
+  run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<ProcessIdentity> {
     return this.#start('run', id, bundle, config, flags, []);
   }
 
@@ -49,7 +50,7 @@ export class OciCommands {
     config: object,
     flags: readonly string[],
     restoreFlags: readonly string[],
-  ): Promise<void> {
+  ): Promise<ProcessIdentity> {
     return this.#start('restore', id, bundle, config, flags, restoreFlags);
   }
 
@@ -60,11 +61,12 @@ export class OciCommands {
     config: object,
     flags: readonly string[],
     verbFlags: readonly string[],
-  ): Promise<void> {
+  ): Promise<ProcessIdentity> {
     await mkdir(this.#stateDirectory, { recursive: true, mode: 0o700 });
     await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     // The runtime's children outlive it and hold its outputs open, so these are a file and not a pipe.
     const log = await open(join(bundle, 'runtime.log'), 'w+', 0o600);
+    const pidFile = join(bundle, 'pid');
     try {
       const [file, ...args] = [
         ...this.#launcher,
@@ -72,12 +74,17 @@ export class OciCommands {
         ...this.#arguments(flags),
         verb,
         '--detach',
+        '--pid-file',
+        pidFile,
         ...verbFlags,
         '--bundle',
         bundle,
         id,
       ];
       await runCommand(file!, args, { timeoutMs: RUN_MS, outputFd: log.fd });
+      const identity = identify(Number(await readFile(pidFile, 'utf8')));
+      if (identity === undefined) throw new Error('its first process has ended at once');
+      return identity;
     } catch (error) {
       const { buffer, bytesRead } = await log.read(Buffer.alloc(4096), 0, 4096, 0);
       throw new CommandError(

@@ -1,6 +1,7 @@
 // runc: namespaces, seccomp and dropped capabilities on the machine's own kernel. Faster than gVisor, and a weaker wall.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ProcessIdentity } from '../../process-identity.ts';
 import { runCommand } from '../run-command.ts';
 import { runcCapabilities } from './capabilities.ts';
 import { OciCommands } from './oci-runtime.ts';
@@ -23,7 +24,7 @@ export class Runc implements Runtime {
     this.#commands = new OciCommands({ binary: 'runc', stateDirectory: place.stateDirectory, globalFlags: [] });
   }
 
-  async run(spec: ContainerSpec): Promise<void> {
+  async run(spec: ContainerSpec): Promise<ProcessIdentity> {
     const rootfs = rootfsOf(spec.bundle);
     const upper = join(spec.writable, 'upper');
     const work = join(spec.writable, 'work');
@@ -62,7 +63,7 @@ export class Runc implements Runtime {
       cgroupsPath: `${this.#place.cgroupParent}/${spec.id}`,
       maxOpenFiles: this.#place.maxOpenFiles,
     });
-    await this.#commands.run(spec.id, spec.bundle, config);
+    return this.#commands.run(spec.id, spec.bundle, config);
   }
 
   kill(id: string): Promise<void> {

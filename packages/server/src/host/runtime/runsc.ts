@@ -1,5 +1,6 @@
 // gVisor: a kernel of its own for each sandbox, in user space.
 import { execFile } from 'node:child_process';
+import type { ProcessIdentity } from '../../process-identity.ts';
 import { runscCapabilities } from './capabilities.ts';
 import { OciCommands } from './oci-runtime.ts';
 import { ociSpec } from './oci-spec.ts';
@@ -61,7 +62,7 @@ class Runsc implements Runtime {
     });
   }
 
-  run(spec: ContainerSpec): Promise<void> {
+  run(spec: ContainerSpec): Promise<ProcessIdentity> {
     return this.#commands.run(spec.id, spec.bundle, this.#config(spec), overlayFlags(spec));
   }
 

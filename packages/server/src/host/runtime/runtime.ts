@@ -1,5 +1,7 @@
 // The seam under which an OCI runtime sits. The rest of the host knows no other word of it.
 
+import type { ProcessIdentity } from '../../process-identity.ts';
+
 export type RuntimeName = 'runsc' | 'runc';
 
 /** What a container is made from, and has to be brought back with. */
@@ -44,8 +46,11 @@ export interface Runtime {
   readonly name: RuntimeName;
   /** Undefined for a runtime that cannot keep memory. */
   readonly checkpoints?: Checkpoints;
-  /** Starts the agent as the container's first process and returns when it has been started. */
-  run(spec: ContainerSpec): Promise<void>;
+  /**
+   * Starts the agent as the container's first process and returns when it has been started: the process whose end is
+   * the container's end.
+   */
+  run(spec: ContainerSpec): Promise<ProcessIdentity>;
   /** Ends every process of it at once; no error when there is none. */
   kill(id: string): Promise<void>;
   /** Removes what the runtime keeps of it: state, cgroup, mounts. No error when there is nothing. */
@@ -64,7 +69,7 @@ export interface Checkpoints {
    */
   save(id: string, directory: string): Promise<void>;
   /** Starts a container from what `save` wrote, with the same image, agent and limits. The directory is only read. */
-  restore(spec: ContainerSpec, directory: string): Promise<void>;
+  restore(spec: ContainerSpec, directory: string): Promise<ProcessIdentity>;
 }
 
 export interface ContainerState {

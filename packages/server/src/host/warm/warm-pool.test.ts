@@ -36,7 +36,7 @@ test('the least are made ahead, handed out oldest first, and replaced when nobod
   assert.equal(made, 2);
   {
     using _start = pool.hold();
-    assert.equal(pool.take(), 1);
+    assert.equal(await pool.take(), 1);
     await turn();
     assert.equal(made, 2, 'none is made while somebody waits for a start');
   }
@@ -47,7 +47,7 @@ test('the least are made ahead, handed out oldest first, and replaced when nobod
 test('an empty pool is no error: there is none to be had', async () => {
   open(0, 0);
   await turn();
-  assert.equal(pool.take(), undefined);
+  assert.equal(await pool.take(), undefined);
   assert.equal(made, 0);
 });
 
@@ -56,7 +56,7 @@ test('a burst makes it grow up to its most', async () => {
   await turn();
   {
     using _start = pool.hold();
-    for (let i = 0; i < 10; i++) pool.take();
+    for (let i = 0; i < 10; i++) await pool.take();
   }
   await turn();
   assert.equal(made - 1, 3);
@@ -67,7 +67,7 @@ test('one that has ended is not handed out, and is destroyed', async () => {
   await turn();
   ended.add(1).add(2);
   using _start = pool.hold();
-  assert.equal(pool.take(), 3);
+  assert.equal(await pool.take(), 3);
   assert.deepEqual(destroyed, [1, 2]);
 });
 
@@ -75,7 +75,7 @@ test('a failure is told and tried again later, each time later', async (context)
   context.mock.timers.enable({ apis: ['setTimeout'] });
   open(1, 1);
   await turn();
-  assert.equal(pool.take(), 1);
+  assert.equal(await pool.take(), 1);
   failure = new Error('no more slots');
   pool.adjust();
   await turn();
@@ -100,6 +100,33 @@ test('what is ready ends with the pool, and nothing is made afterwards', async (
   pool.adjust();
   await turn();
   assert.equal(made, 2);
+});
+
+test('whoever finds none ready gets the one that is being made, and the next gets none', async () => {
+  let finish = (_item: number): void => {};
+  pool = new WarmPool({
+    bounds: { least: 1, most: 1 },
+    make: () =>
+      new Promise((resolve) => {
+        finish = resolve;
+      }),
+    destroy: async (item) => void destroyed.push(item),
+    isUsable: () => true,
+    onError: () => {},
+  });
+  destroyed.length = 0;
+  pool.adjust();
+  {
+    using _start = pool.hold();
+    const taken = pool.take();
+    assert.equal(await pool.take(), undefined);
+    finish(7);
+    assert.equal(await taken, 7);
+  }
+  await turn();
+  finish(8);
+  await pool.close();
+  assert.deepEqual(destroyed, [8]);
 });
 
 test('what is being made when the pool closes ends too', async () => {

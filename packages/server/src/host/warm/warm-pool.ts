@@ -20,6 +20,8 @@ export class WarmPool<T> {
   readonly #ready: T[] = [];
   readonly #ending = new Set<Promise<void>>();
   #adjusting: Promise<void> | undefined;
+  /** The one that is being made, as long as nobody waits for it. */
+  #making: Promise<T> | undefined;
   #starts = 0;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
@@ -30,14 +32,16 @@ export class WarmPool<T> {
     this.#demand = new Demand(options.bounds);
   }
 
-  /** The one that has waited longest; undefined when none is ready. */
-  take(): T | undefined {
+  /** The one that has waited longest, or the one that is being made; undefined when there is neither. */
+  async take(): Promise<T | undefined> {
     this.#demand.record();
     for (let item = this.#ready.shift(); item !== undefined; item = this.#ready.shift()) {
       if (this.#options.isUsable(item)) return item;
       void this.#destroy(item);
     }
-    return undefined;
+    const making = this.#making;
+    this.#making = undefined;
+    return making?.catch(() => undefined);
   }
 
   /** Somebody waits for a start: until the end of it none is made. */
@@ -70,9 +74,14 @@ export class WarmPool<T> {
         continue;
       }
       try {
-        this.#ready.push(await this.#options.make());
+        const making = this.#options.make();
+        this.#making = making;
+        const item = await making;
+        if (this.#making === making) this.#ready.push(item);
+        this.#making = undefined;
         this.#retryMs = FIRST_RETRY_MS;
       } catch (error) {
+        this.#making = undefined;
         this.#options.onError(error);
         this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
         return;
