@@ -12,7 +12,7 @@ import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
 import { Egress } from './network/egress.ts';
-import type { EgressPolicy } from './network/egress-policy.ts';
+import { type EgressPolicy, OPEN } from './network/egress-policy.ts';
 import {
   createSlots,
   cutSlot,
@@ -85,7 +85,6 @@ interface Origin {
 }
 
 const AGENT_START_MS = 30_000;
-const OPEN: EgressPolicy = { allow: [], deny: [] };
 /** Inside every sandbox; part of a snapshot, and so of no sandbox in particular. */
 export const SANDBOX_HOSTNAME = 'sandbox';
 /** Name of the disk in a snapshot that has one. */
