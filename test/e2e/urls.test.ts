@@ -1,10 +1,14 @@
 // Public URLs as any client sees them: routing, private sandboxes, the masked host, protocols, the error answers.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Sandbox } from 'e2b';
+import { Sandbox as OwnSandbox } from 'sandport';
 import WebSocket from 'ws';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
@@ -157,6 +161,27 @@ for (const runtime of runtimes) {
       assert.equal(seen.headers['e2b-traffic-access-token'], undefined);
       const closed = await fetch(url(locked, 4999));
       assert.equal(closed.status, 403, 'the token is checked before the port');
+    });
+
+    test('a signed URL opens one private port until it ends or is revoked', async () => {
+      const own = await OwnSandbox.connect(locked.sandboxId, server.options);
+      const signed = await own.getSignedUrl(4000, { expiresIn: '1h', path: '/app?a=b' });
+      const seen = await echo(signed);
+      assert.equal(seen.url, '/app?a=b');
+      assert.equal((await fetch(signed.replace('4000-', '4001-'))).status, 403);
+      const cli = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+      const args = [cli, 'url', locked.sandboxId, '4000', '--data', server.data, '--signed', '--expires', '2s'];
+      const { stdout } = await promisify(execFile)(process.execPath, args);
+      const short = stdout.trim();
+      assert.equal((await fetch(short)).status, 200);
+      await waitFor('it has ended', async () => (await fetch(short)).status === 403);
+      await own.revokeSignedUrls();
+      assert.equal((await fetch(signed)).status, 403);
+      assert.equal((await fetch(await own.getSignedUrl(4000))).status, 200);
+      const open = await OwnSandbox.connect(sandbox.sandboxId, server.options);
+      await assert.rejects(open.getSignedUrl(4000), { code: 'port_is_public' });
+      await assert.rejects(own.getSignedUrl(4000, { expiresIn: '31d' }), /expected 1 to 2592000 seconds/);
+      await assert.rejects(own.getSignedUrl(4000, { expiresIn: '1 hour' }), /expiresIn is "1 hour"/);
     });
 
     test('a closed port answers 502 and says which', async () => {

@@ -15,8 +15,14 @@ export const EgressRules = Type.Object({
   denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
 });
 
+const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const Ports = Type.Array(Port, { maxItems: 256 });
+
 export const NetworkOptions = Type.Object({
   allowPublicTraffic: Type.Optional(Type.Boolean()),
+  /** Extensions: ports that are public although `allowPublicTraffic` is false, or private although it is not. */
+  publicPorts: Type.Optional(Ports),
+  privatePorts: Type.Optional(Ports),
   allowOut: EgressRules.properties.allowOut,
   denyOut: EgressRules.properties.denyOut,
   maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
@@ -89,6 +95,19 @@ export const SandboxDetail = Type.Object({
   ),
 });
 export type SandboxDetail = Static<typeof SandboxDetail>;
+
+/** An extension: a URL that opens one private port for a time. */
+export const SignUrlBody = Type.Object({
+  port: Port,
+  /** Seconds; default 3600. */
+  expiresIn: Type.Optional(Type.Integer()),
+});
+export const SignedUrl = Type.Object({
+  url: Type.String(),
+  /** RFC 3339. */
+  expiresAt: Type.String(),
+});
+export type SignedUrl = Static<typeof SignedUrl>;
 
 export const TimeoutBody = Type.Object({
   /** Seconds from now. */

@@ -18,6 +18,7 @@ export const errorTable = {
     status: 400,
     hint: 'Give addresses, CIDR ranges such as 198.51.100.0/24 or, in allowOut, names such as *.example.com.',
   },
+  port_is_public: { status: 400, hint: 'A public port needs no signed URL: everyone may use its plain one.' },
   not_supported: { status: 400, hint: 'This server does not offer it; leave the option out.' },
   unauthorized: { status: 401, hint: 'Send a valid key in X-API-Key; "sandport env" prints the one of this machine.' },
   sandbox_not_found: { status: 404, hint: 'The sandbox was killed or reached its end time.' },
@@ -48,6 +49,7 @@ export const errorTable = {
     hint: "Send the sandbox's trafficAccessToken in the header e2b-traffic-access-token.",
   },
   traffic_token_invalid: { status: 403, hint: 'Use the trafficAccessToken that create returned.' },
+  signed_url_invalid: { status: 403, hint: 'Ask whoever sent you the URL for a new one: it ended or was revoked.' },
   wake_denied: {
     status: 403,
     hint: 'The sandbox is paused: send its envdAccessToken in the header X-Access-Token to wake it.',
@@ -62,8 +64,13 @@ export const errorTable = {
   not_implemented: { status: 501, hint: 'The gateway does not forward this kind of request.' },
   url_sandbox_not_found: { status: 502, hint: 'The sandbox was killed, reached its end time, or never was.' },
   url_wake_failed: { status: 502, hint: 'The paused sandbox could not be resumed; the server log has the details.' },
+  url_sandbox_paused: {
+    status: 502,
+    hint: 'The sandbox is paused, and its URL does not wake it: connect to it first.',
+  },
   port_closed: { status: 502, hint: 'Start a server on this port inside the sandbox.' },
   upstream_failed: { status: 502, hint: 'The server inside the sandbox broke the connection or did not speak HTTP.' },
+  sandbox_waking: { status: 503, hint: 'The paused sandbox is being resumed; try again in a moment.' },
   api_unavailable: { status: 503, hint: 'The API is starting or stopping; try again in a moment.' },
 
   // In the client; status 0 where no answer was received

@@ -5,9 +5,17 @@
 export type RouteAccess =
   | { readonly kind: 'public' }
   | {
-      readonly kind: 'token' /** SHA-256 of the traffic access token, lower-case hex. */;
+      readonly kind: 'token';
+      /** SHA-256 of the traffic access token, lower-case hex. */
       readonly tokenSha256: string;
+      /** 32 bytes each, base64; see `PassKeys`. They are of use for this sandbox only. */
+      readonly sessionKey: string;
+      readonly urlKey: string;
+      /** Which ports are private; all of them where it is absent. */
+      readonly ports?: PrivatePorts;
     };
+
+export type PrivatePorts = { readonly only: readonly number[] } | { readonly except: readonly number[] };
 
 export interface HeldRoute {
   /** Whether the first request is told upward, to have the sandbox resumed; else its next route comes by itself. */

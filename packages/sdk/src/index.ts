@@ -87,6 +87,7 @@ export {
   type SandboxListOptions as SandboxListOpts,
   SandboxPaginator,
 } from './sandbox-paginator.ts';
+export type { SignedUrlOptions } from './signed-url.ts';
 export {
   type SnapshotInfo,
   type SnapshotListOptions,

@@ -16,8 +16,15 @@ export interface NetworkUpdate {
 }
 
 export interface NetworkOptions extends Omit<NetworkUpdate, 'allowInternetAccess'> {
-  /** False: public URLs answer only with `trafficAccessToken` in the header `e2b-traffic-access-token`. Default true. */
+  /**
+   * False: public URLs answer only with `trafficAccessToken` in the header `e2b-traffic-access-token`, by a signed URL, or
+   * to a browser that is signed in. Default true.
+   */
   readonly allowPublicTraffic?: boolean | undefined;
+  /** Ports that answer everyone although `allowPublicTraffic` is false. */
+  readonly publicPorts?: readonly number[] | undefined;
+  /** Ports that are private although `allowPublicTraffic` is not false. */
+  readonly privatePorts?: readonly number[] | undefined;
   /** The Host header that servers inside see; `${PORT}` stands for the requested port. */
   readonly maskRequestHost?: string | undefined;
 }
@@ -25,8 +32,8 @@ export interface NetworkOptions extends Omit<NetworkUpdate, 'allowInternetAccess
 /** The form on the wire. Throws an InvalidArgumentError on options of `e2b` that there are not here. */
 export function networkBody(options: NetworkOptions): object {
   refuseUnsupported('network.', options, UNSUPPORTED);
-  const { allowPublicTraffic, maskRequestHost } = options;
-  return { ...selectors(options), allowPublicTraffic, maskRequestHost };
+  const { allowPublicTraffic, publicPorts, privatePorts, maskRequestHost } = options;
+  return { ...selectors(options), allowPublicTraffic, publicPorts, privatePorts, maskRequestHost };
 }
 
 /** Throws as `networkBody` does. */

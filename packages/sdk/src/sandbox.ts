@@ -30,6 +30,7 @@ import {
   toSeconds,
 } from './sandbox-options.ts';
 import { type SandboxListOptions, SandboxPaginator } from './sandbox-paginator.ts';
+import { type SignedUrlOptions, signedUrl } from './signed-url.ts';
 import { type SnapshotInfo, type SnapshotListOptions, SnapshotPaginator, toSnapshot } from './snapshots.ts';
 
 /** What a Sandbox object is made of. Programs get theirs from `Sandbox.create` and `Sandbox.connect`. */
@@ -42,7 +43,7 @@ export class Sandbox implements AsyncDisposable {
   readonly sandboxId: string;
   /** Domain of its public URLs, with the gateway's port where that is not 443. */
   readonly sandboxDomain: string;
-  /** For the header `e2b-traffic-access-token`; present on sandboxes with `allowPublicTraffic: false`. */
+  /** For the header `e2b-traffic-access-token`; present on sandboxes with private ports. */
   readonly trafficAccessToken: string | undefined;
   readonly commands: Commands;
   readonly files: Files;
@@ -216,6 +217,22 @@ export class Sandbox implements AsyncDisposable {
   /** Public URL of a port: scheme, and the gateway's own port where that is needed. Throws on a bad port. */
   getUrl(port: number): string {
     return `https://${this.getHost(port)}`;
+  }
+
+  /**
+   * Public URL of a private port that works without the token, for whoever has it, until it ends or is revoked. A browser
+   * that opens it keeps a cookie for as long, and the address loses the signature.
+   *
+   * @throws InvalidArgumentError on an option that cannot be right, and for a port that is public
+   */
+  getSignedUrl(port: number, options: SignedUrlOptions = {}): Promise<string> {
+    this.getHost(port);
+    return signedUrl(this.sandboxId, port, { ...options, ...this.#config.with(options) });
+  }
+
+  /** Ends every signed URL of this sandbox, and what browsers keep of them. New ones can be made. */
+  async revokeSignedUrls(options: ConnectionOptions = {}): Promise<void> {
+    await callApi(this.#config.with(options), 'DELETE', `/sandboxes/${segment(this.sandboxId)}/signed-urls`);
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   type Sandbox,
   type SandboxDetail,
 } from '@sandport/protocol/api';
+import { hasPrivatePorts } from '../sandboxes/private-ports.ts';
 import { type NetworkSpec, publicState, type SandboxRecord } from '../sandboxes/sandbox-record.ts';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
 
@@ -19,7 +20,7 @@ export function sandboxAnswer(record: SandboxRecord, tokens: SandboxTokens): San
     clientID: CLIENT_ID,
     envdVersion: AGENT_PROTOCOL_VERSION,
     ...(record.spec.secure && { envdAccessToken: tokens.agentAccess(record.id) }),
-    ...(!record.spec.network.allowPublicTraffic && { trafficAccessToken: tokens.trafficAccess(record.id) }),
+    ...(hasPrivatePorts(record.spec.network) && { trafficAccessToken: tokens.trafficAccess(record.id) }),
     // The clients then build host names from the domain that they were given.
     domain: null,
   };
@@ -57,6 +58,8 @@ export function detailAnswer(record: SandboxRecord, tokens: SandboxTokens): Sand
 function networkAnswer(network: NetworkSpec): NetworkOptions {
   return {
     allowPublicTraffic: network.allowPublicTraffic,
+    ...(network.publicPorts !== undefined && { publicPorts: [...network.publicPorts] }),
+    ...(network.privatePorts !== undefined && { privatePorts: [...network.privatePorts] }),
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
     ...(network.allowOut.length > 0 && { allowOut: [...network.allowOut] }),
     ...(network.denyOut.length > 0 && { denyOut: [...network.denyOut] }),

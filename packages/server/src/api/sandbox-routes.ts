@@ -113,6 +113,8 @@ function createRequest(body: CreateSandboxBody): CreateRequest {
     },
     network: {
       allowPublicTraffic: network.allowPublicTraffic ?? true,
+      ...(network.publicPorts !== undefined && { publicPorts: network.publicPorts }),
+      ...(network.privatePorts !== undefined && { privatePorts: network.privatePorts }),
       ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
       ...(body.allow_internet_access !== undefined && { allowInternetAccess: body.allow_internet_access }),
       allowOut: network.allowOut ?? [],

@@ -8,6 +8,7 @@ import { answerErrors } from './error-answers.ts';
 import { networkRoutes } from './network-routes.ts';
 import { pauseRoutes } from './pause-routes.ts';
 import { type SandboxRoutesOptions, sandboxRoutes } from './sandbox-routes.ts';
+import { signedUrlRoutes } from './signed-url-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { timeoutRoutes } from './timeout-routes.ts';
 
@@ -55,6 +56,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     await scope.register(sandboxRoutes, options);
     await scope.register(timeoutRoutes, options);
     await scope.register(networkRoutes, options);
+    await scope.register(signedUrlRoutes, options);
     await scope.register(pauseRoutes, options);
     await scope.register(snapshotRoutes, options);
   });

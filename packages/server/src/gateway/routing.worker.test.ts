@@ -1,13 +1,13 @@
 // Where requests go and what is answered in a sandbox's stead, seen from outside a real worker process.
 
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
 import { DOMAIN, FakeControl } from './testing/fake-control.ts';
+import { type GetOptions, getFrom } from './testing/get.ts';
 import { HttpOrigin, nextAddress } from './testing/origin.ts';
+import { privateTo } from './testing/private-route.ts';
 import { RawClient } from './testing/raw-client.ts';
 
 const TOKEN = 'let-me-in';
@@ -51,12 +51,12 @@ before(async () => {
       routeTo('one', one.address),
       routeTo('two', two.address),
       routeTo('agent', agent.address, {
-        access: { kind: 'token', tokenSha256: createHash('sha256').update(TOKEN).digest('hex') },
+        access: privateTo(TOKEN),
         maskRequestHost: 'localhost',
       }),
       routeTo('masked', one.address, { maskRequestHost: 'app-${PORT}.local:${PORT}' }),
       routeTo('private', one.address, {
-        access: { kind: 'token', tokenSha256: createHash('sha256').update(TOKEN).digest('hex') },
+        access: privateTo(TOKEN),
       }),
     ],
     [{ label: 'api', socketPath: 'api.sock' }],
@@ -71,26 +71,9 @@ after(async () => {
   for (const origin of [one, two, agent, api]) await origin[Symbol.asyncDispose]();
 });
 
-async function get(
-  host: string,
-  options: { path?: string; method?: string; headers?: Record<string, string> } = {},
-): Promise<{ status: number; headers: IncomingHttpHeaders; body: string }> {
-  return new Promise((resolve, reject) => {
-    const { path = '/', method = 'GET' } = options;
-    const headers = { host, ...options.headers };
-    const sent = request({ host: '127.0.0.1', port: control.port, path, method, headers, agent: false }, (response) => {
-      let body = '';
-      response.on('data', (chunk: Buffer) => {
-        body += chunk.toString();
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-    });
-    sent.on('error', reject);
-    sent.end();
-  });
-}
+const get = (host: string, options?: GetOptions) => getFrom(control.port, host, options);
 
-async function seen(host: string, options: Parameters<typeof get>[1] = {}): Promise<Seen> {
+async function seen(host: string, options: GetOptions = {}): Promise<Seen> {
   const { status, body } = await get(host, options);
   assert.equal(status, 200, body);
   return JSON.parse(body) as Seen;

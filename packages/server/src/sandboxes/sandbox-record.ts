@@ -38,6 +38,12 @@ export interface TemplateDefaults {
 
 export interface NetworkSpec {
   readonly allowPublicTraffic: boolean;
+  /** Ports that answer everyone although public traffic is not allowed. */
+  readonly publicPorts?: readonly number[];
+  /** Ports that ask for the traffic access token although public traffic is allowed. */
+  readonly privatePorts?: readonly number[];
+  /** How often signed URLs were revoked. */
+  readonly urlGeneration?: number;
   readonly maskRequestHost?: string;
   /** As it was given; absent when nothing was said. */
   readonly allowInternetAccess?: boolean;

@@ -1,5 +1,6 @@
 // What the gateways are told of a sandbox.
-import type { Route } from '@sandport/protocol/routes';
+import type { Route, RouteAccess } from '@sandport/protocol/routes';
+import { hasPrivatePorts, privatePortsOf } from './private-ports.ts';
 import type { RunningSandbox, SandboxRecord } from './sandbox-record.ts';
 import { type SandboxTokens, sha256Hex } from './sandbox-tokens.ts';
 
@@ -28,9 +29,19 @@ function common(record: SandboxRecord, tokens: SandboxTokens): Omit<Route, 'addr
     sandboxId: record.id,
     generation: record.generation,
     tunnelToken: tokens.loopbackTunnel(record.id),
-    access: network.allowPublicTraffic
-      ? { kind: 'public' }
-      : { kind: 'token', tokenSha256: sha256Hex(tokens.trafficAccess(record.id)) },
+    access: hasPrivatePorts(network) ? privateAccess(record, tokens) : { kind: 'public' },
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+  };
+}
+
+function privateAccess({ id, spec: { network } }: SandboxRecord, tokens: SandboxTokens): RouteAccess {
+  const { session, url } = tokens.passKeys(id, network.urlGeneration ?? 0);
+  const ports = privatePortsOf(network);
+  return {
+    kind: 'token',
+    tokenSha256: sha256Hex(tokens.trafficAccess(id)),
+    sessionKey: session.toString('base64'),
+    urlKey: url.toString('base64'),
+    ...(ports !== undefined && { ports }),
   };
 }

@@ -20,6 +20,15 @@ test('each purpose, each sandbox and each machine has tokens of its own', () => 
   for (const token of every) assert.match(token, /^[0-9a-f]{64}$/);
 });
 
+test('keys of passes belong to one sandbox, and those of signed URLs to one generation of them', () => {
+  const tokens = new SandboxTokens(seed);
+  const keys = [tokens.passKeys('i1', 0), tokens.passKeys('i1', 1), tokens.passKeys('i2', 0)].map(
+    ({ session, url }) => [session.toString('hex'), url.toString('hex')],
+  );
+  assert.deepEqual([keys[0]![0], new Set(keys.flat()).size], [keys[1]![0], 5]);
+  for (const key of keys.flat()) assert.match(key, /^[0-9a-f]{64}$/);
+});
+
 test('a digest is SHA-256 in hex', () => {
   assert.equal(sha256Hex('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
 });

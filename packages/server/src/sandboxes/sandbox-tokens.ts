@@ -1,5 +1,6 @@
 // Tokens of a sandbox, derived from one secret of the machine: nothing to store, the same after a restart.
 import { createHash, createHmac } from 'node:crypto';
+import type { PassKeys } from '@sandport/protocol/access-pass';
 
 export class SandboxTokens {
   readonly #seed: Uint8Array;
@@ -19,6 +20,18 @@ export class SandboxTokens {
     return this.#derive(`sandbox-traffic-${sandboxId}`);
   }
 
+  /**
+   * What signed URLs and the cookies of browsers are signed with.
+   *
+   * @param urlGeneration changes when signed URLs are revoked
+   */
+  passKeys(sandboxId: string, urlGeneration: number): PassKeys {
+    return {
+      session: this.#deriveKey(`sandbox-session-key-${sandboxId}`),
+      url: this.#deriveKey(`sandbox-url-key-${sandboxId}-${urlGeneration}`),
+    };
+  }
+
   /** With which the gateway asks the agent for a tunnel to the sandbox's loopback. */
   loopbackTunnel(sandboxId: string): string {
     return this.#derive(`sandbox-tunnel-${sandboxId}`);
@@ -30,7 +43,11 @@ export class SandboxTokens {
   }
 
   #derive(purpose: string): string {
-    return createHmac('sha256', this.#seed).update(purpose).digest('hex');
+    return this.#deriveKey(purpose).toString('hex');
+  }
+
+  #deriveKey(purpose: string): Buffer {
+    return createHmac('sha256', this.#seed).update(purpose).digest();
   }
 }
 

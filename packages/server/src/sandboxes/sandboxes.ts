@@ -11,6 +11,7 @@ import { faultPoint } from './fault-point.ts';
 import { type LifecycleRequest, lifecycleOf } from './lifecycle.ts';
 import { egressPolicy, validateEgress, validateMask } from './network-policy.ts';
 import { Pausing } from './pausing.ts';
+import { hasPrivatePorts } from './private-ports.ts';
 import { RecordTable } from './record-table.ts';
 import { newSandboxId } from './sandbox-id.ts';
 import {
@@ -28,6 +29,7 @@ import {
 import { runningRoute } from './sandbox-route.ts';
 import type { SandboxTokens } from './sandbox-tokens.ts';
 import { Semaphore } from './semaphore.ts';
+import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
 import { type StartOptions, startSandbox } from './starting.ts';
@@ -226,7 +228,7 @@ export class Sandboxes {
     this.#assertTimeout(request.timeoutSeconds);
     validateEgress(request.network);
     if (request.network.maskRequestHost !== undefined) validateMask(request.network.maskRequestHost);
-    if (!request.network.allowPublicTraffic && !request.secure) {
+    if (hasPrivatePorts(request.network) && !request.secure) {
       throw new SandportError(
         'bad_request',
         "You cannot create a sandbox without public access unless you enable secure envd access via 'secure' flag.",
@@ -421,6 +423,29 @@ export class Sandboxes {
     };
     this.#records.update({ ...record, spec: { ...record.spec, network } });
     await this.#options.host.setEgress(record.placement, egressPolicy(network));
+  }
+
+  /**
+   * Signs a URL that opens a private port for `seconds`, also of a sandbox that is paused. Throws `sandbox_not_found`,
+   * `port_is_public` or `bad_request`.
+   */
+  signUrl(id: string, port: number, seconds: number): SignedUrl {
+    if (seconds < 1 || seconds > MAX_URL_SECONDS) {
+      throw new SandportError('bad_request', `expiresIn is ${seconds}; expected 1 to ${MAX_URL_SECONDS} seconds`);
+    }
+    const { tokens, domain } = this.#options;
+    return signUrl(this.get(id), port, seconds, { tokens, domain, now: this.#now() });
+  }
+
+  /** Ends every signed URL of a sandbox, and every cookie that came of one. Throws `sandbox_not_found`. */
+  async revokeSignedUrls(id: string): Promise<void> {
+    await this.#exclusive.run(id, async () => {
+      const { spec, ...record } = this.get(id);
+      const network = { ...spec.network, urlGeneration: (spec.network.urlGeneration ?? 0) + 1 };
+      const changed = this.#records.update({ ...record, spec: { ...spec, network } });
+      if (isRunning(changed)) await this.#options.routes.setRoute(runningRoute(changed, this.#options.tokens));
+      else await this.#pausing.hold(changed);
+    });
   }
 
   /** Ends the core. Sandboxes end with it unless `keep` is set. */

@@ -3,16 +3,24 @@
 import { type ErrorCode, errorTable, SandportError } from '@sandport/protocol/errors';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import { pageFor } from './pages/pages.ts';
+import { ERROR_HEADER } from './pages/scripts.ts';
 import { wantsHtml } from './wants-html.ts';
 
 export type Refusal =
   | { readonly code: 'invalid_host'; readonly reason: 'host' | 'sandbox-id' }
   | { readonly code: 'invalid_sandbox_port' | 'missing_routing_header' | 'upstream_failed' }
   | {
+      readonly code: 'traffic_token_missing' | 'traffic_token_invalid';
+      readonly sandboxId: string;
+      /** Whether the person who reads the page can give the token there. */
+      readonly signIn: boolean;
+    }
+  | {
       readonly code:
         | 'url_sandbox_not_found'
-        | 'traffic_token_missing'
-        | 'traffic_token_invalid'
+        | 'url_sandbox_paused'
+        | 'sandbox_waking'
+        | 'signed_url_invalid'
         | 'wake_denied'
         | 'url_sandbox_transitioning'
         | 'url_too_many_sandboxes'
@@ -33,10 +41,20 @@ export type Refusal =
         | 'shutting_down';
     };
 
+/** What is answered where nothing was refused. */
+export type Reply =
+  | Refusal
+  /** To the same host, with the cookie that opens it where the browser needs one. */
+  | { readonly location: string; readonly cookie?: string }
+  /** The token was right: the cookie that stands for it from now on. */
+  | { readonly signedIn: string };
+
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** Besides the type, the length and what follows from the connection. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
 const TEXT = 'text/plain; charset=utf-8';
@@ -45,20 +63,54 @@ const HTML = 'text/html; charset=utf-8';
 
 const TOKEN_PREFIX = 'Sandbox is secured with traffic access token. ';
 
+/** Of answers that are for one person only, and of which nothing is to stay anywhere. */
+const PERSONAL = [
+  ['Cache-Control', 'no-store'],
+  ['Referrer-Policy', 'no-referrer'],
+] as const;
+
+/** What is likely to be over in a moment. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'port_closed',
+  'sandbox_waking',
+  'url_sandbox_transitioning',
+  'api_unavailable',
+]);
+
 /**
- * The answer to a refused request.
+ * The answer that the gateway gives itself.
  *
  * @param request what is known of it; undefined when its head could not be read
  */
-export function answerFor(refusal: Refusal, request: RequestFacts | undefined): Answer {
-  const { status } = errorTable[refusal.code];
-  const text = textOf(refusal);
-  if (text !== undefined) return { status, contentType: TEXT, body: `${text}\n` };
-  if (request !== undefined && wantsHtml(request)) {
-    const body = pageFor(refusal);
-    if (body !== undefined) return { status, contentType: HTML, body };
+export function answerFor(reply: Reply, request: RequestFacts | undefined): Answer {
+  if ('location' in reply) {
+    const cookie = reply.cookie === undefined ? [] : [['Set-Cookie', reply.cookie] as const];
+    return {
+      status: 303,
+      contentType: TEXT,
+      body: '',
+      headers: [['Location', reply.location], ...cookie, ...PERSONAL],
+    };
   }
-  return { status, contentType: JSON_TYPE, body: JSON.stringify(jsonOf(refusal, status)) };
+  if ('signedIn' in reply) {
+    return { status: 200, contentType: JSON_TYPE, body: '{}', headers: [['Set-Cookie', reply.signedIn], ...PERSONAL] };
+  }
+  const { status } = errorTable[reply.code];
+  const headers: [string, string][] = [[ERROR_HEADER, reply.code]];
+  if (PASSING.has(reply.code)) headers.push(['Retry-After', '1']);
+  const text = textOf(reply);
+  if (request !== undefined && wantsHtml(request) && (text === undefined || saysHtml(request))) {
+    const page = pageFor(reply);
+    if (page !== undefined)
+      return { status, contentType: HTML, body: page.html, headers: [...headers, ...page.headers] };
+  }
+  if (text !== undefined) return { status, contentType: TEXT, body: `${text}\n`, headers };
+  return { status, contentType: JSON_TYPE, body: JSON.stringify(jsonOf(reply, status)), headers };
+}
+
+/** Where the clients' own server has text for all, a program that calls itself a browser gets text too. */
+function saysHtml(request: RequestFacts): boolean {
+  return request.header('accept')?.includes('text/html') === true;
 }
 
 function textOf(refusal: Refusal): string | undefined {
@@ -80,6 +132,7 @@ function textOf(refusal: Refusal): string | undefined {
 function jsonOf(refusal: Refusal, code: number): object {
   switch (refusal.code) {
     case 'url_sandbox_not_found':
+    case 'url_sandbox_paused':
       return { sandboxId: refusal.sandboxId, message: 'The sandbox was not found', code };
     case 'port_closed': {
       const { sandboxId, port } = refusal;
@@ -93,11 +146,17 @@ function jsonOf(refusal: Refusal, code: number): object {
       const message = `${TOKEN_PREFIX}Provided token in header 'e2b-traffic-access-token' is invalid`;
       return { sandboxId: refusal.sandboxId, message, code };
     }
+    case 'signed_url_invalid': {
+      const message = `${TOKEN_PREFIX}Provided access in the URL is invalid, has expired or was revoked`;
+      return { sandboxId: refusal.sandboxId, message, code };
+    }
     case 'wake_denied': {
       const message =
         "This sandbox can't be resumed with the credentials provided. Check your access token and try again.";
       return { sandboxId: refusal.sandboxId, message, code };
     }
+    case 'sandbox_waking':
+      return { sandboxId: refusal.sandboxId, message: 'The sandbox is waking up. Try again in a moment.', code };
     case 'url_sandbox_transitioning': {
       const message = 'The sandbox is still transitioning. Try again in a moment.';
       return { sandboxId: refusal.sandboxId, message, code };

@@ -4,7 +4,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { answerFor, type Refusal } from '../answers/refusal.ts';
+import { answerFor, type Refusal, type Reply } from '../answers/refusal.ts';
 import type { Arrival, Client, GatewayContext } from '../context.ts';
 import { limits } from '../limits.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
@@ -24,6 +24,7 @@ import { OutBuffer } from './out-buffer.ts';
 import { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 import { factsOfSentRequest } from './sent-request.ts';
+import { removeCredentials } from './without-credentials.ts';
 
 const State = {
   /** Between requests, or within a request's head. */
@@ -202,6 +203,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
     if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
 
     this.#destination = destination;
+    if (destination.isPrivate) removeCredentials(head);
     this.#repeatable = isRepeatable(head);
     const upstream = destination.upstream.acquire(this, head.isHead, this.#repeatable);
     if (upstream === undefined) return this.#refuse(destination.upstream.fullRefusal(), head) ? bodyEnd : -1;
@@ -209,7 +211,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
 
     const bodyBytes = bodyEnd - bodyStart;
     const joined = bodyBytes <= JOINED_BODY;
-    const headBytes = bodyStart - head.start + REQUEST_MARGIN + head.hostEnd - head.hostStart;
+    const headBytes = head.end - head.start + REQUEST_MARGIN + head.hostEnd - head.hostStart;
     requests.begin(headBytes + (destination.host?.length ?? 0) + (joined ? bodyBytes : 0));
     writeRequestHead(requests, head, this.#arrival.forwardedLines, destination.host);
     const sentBytes = requests.pos;
@@ -439,14 +441,15 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
    *
    * @returns whether the connection serves further requests
    */
-  #refuse(refusal: Refusal, request?: RequestFacts): boolean {
-    const { status, contentType, body } = answerFor(refusal, request);
+  #refuse(reply: Reply, request?: RequestFacts): boolean {
+    const { status, contentType, body, headers } = answerFor(reply, request);
     const keep = this.#state === State.exchange && this.#keepAlive && this.#body.done && !this.#context.stopping;
     const bytes = Buffer.from(body);
     const connection = keep ? (this.#minor === 0 ? 'Connection: keep-alive\r\n' : '') : 'Connection: close\r\n';
     const head =
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${contentType}\r\n` +
-      `Content-Length: ${bytes.length}\r\nX-Content-Type-Options: nosniff\r\n${connection}\r\n`;
+      `Content-Length: ${bytes.length}\r\nX-Content-Type-Options: nosniff\r\n` +
+      `${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}${connection}\r\n`;
     this.#socket.write(this.#isHead ? head : Buffer.concat([Buffer.from(head), bytes]));
     if (keep) this.#toHead();
     else this.#close();

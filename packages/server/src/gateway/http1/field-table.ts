@@ -84,6 +84,15 @@ export class FieldTable {
     return index === -1 ? undefined : buf.toString('latin1', this.valueStart(index), this.valueEnd(index));
   }
 
+  /** The values of all fields of this name (lower case). */
+  values(buf: Buffer, name: string): string[] {
+    const values: string[] = [];
+    for (let i = this.find(buf, name); i !== -1; i = this.find(buf, name, i + 1)) {
+      values.push(buf.toString('latin1', this.valueStart(i), this.valueEnd(i)));
+    }
+    return values;
+  }
+
   /** The index of the first field of this name (lower case) at or after `from`, or -1. */
   find(buf: Buffer, name: string, from = 0): number {
     for (let i = from; i < this.count; i++) {

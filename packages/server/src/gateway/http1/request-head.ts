@@ -159,6 +159,10 @@ export class RequestHead implements RequestFacts {
     return this.fields.valueEnd(this.#host);
   }
 
+  get method(): string {
+    return this.buf.toString('latin1', this.start, this.methodEnd);
+  }
+
   path(): string {
     const target = this.buf.toString('latin1', this.targetStart, this.targetEnd);
     return this.needsSlash ? `/${target}` : target;
@@ -166,5 +170,9 @@ export class RequestHead implements RequestFacts {
 
   header(name: string): string | undefined {
     return this.fields.value(this.buf, name);
+  }
+
+  values(name: string): string[] {
+    return this.fields.values(this.buf, name);
   }
 }

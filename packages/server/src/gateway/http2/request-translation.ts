@@ -1,5 +1,7 @@
 // An HTTP/2 request as the HTTP/1.1 request head that its server gets.
 
+import { withoutAccessCookie } from '../access/access-cookie.ts';
+import { withoutAccessParameter } from '../access/access-parameter.ts';
 import { limits } from '../limits.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 
@@ -105,6 +107,25 @@ export class Http2Request implements RequestFacts {
 
   header(name: string): string | undefined {
     return this.#first(name);
+  }
+
+  values(name: string): string[] {
+    const values: string[] = [];
+    for (let i = 0; i + 1 < this.#raw.length; i += 2) if (this.#raw[i] === name) values.push(this.#raw[i + 1]!.trim());
+    return values;
+  }
+
+  /** The same request without what opened a private port, for its server. */
+  withoutCredentials(): Http2Request {
+    const raw: string[] = [];
+    for (let i = 0; i + 1 < this.#raw.length; i += 2) {
+      const name = this.#raw[i]!;
+      const value = this.#raw[i + 1]!;
+      const kept =
+        name === 'cookie' ? withoutAccessCookie(value) : name === ':path' ? withoutAccessParameter(value) : value;
+      if (kept !== '' || value === '') raw.push(name, kept);
+    }
+    return new Http2Request(raw);
   }
 
   #first(name: string): string | undefined {

@@ -2,7 +2,7 @@
 // becomes a tunnel. What has to be HTTP/2 to the end is handed to a relay.
 
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { answerFor, type Refusal } from '../answers/refusal.ts';
+import { answerFor, type Refusal, type Reply } from '../answers/refusal.ts';
 import type { Arrival, GatewayContext } from '../context.ts';
 import { FieldTable } from '../http1/field-table.ts';
 import { Framing } from '../http1/framing.ts';
@@ -25,7 +25,7 @@ export class StreamExchange implements ResponseSink, Waiter {
   readonly #stream: ServerHttp2Stream;
   readonly #arrival: Arrival;
   readonly #context: GatewayContext;
-  readonly #request: Http2Request;
+  #request: Http2Request;
   #destination: Destination | undefined;
   #upstream: UpstreamConnection | undefined;
   #room: WaitingRoom | undefined;
@@ -83,6 +83,7 @@ export class StreamExchange implements ResponseSink, Waiter {
       return;
     }
     this.#destination = destination;
+    if (destination.isPrivate) this.#request = this.#request.withoutCredentials();
     if ((this.#request.isGrpc || destination.http2) && destination.upstream.http2 !== undefined) {
       const refuse = (refusal: Refusal) => this.#refuse(refusal);
       new Http2Relay(stream, this.#request, this.#arrival, destination, refuse).start();
@@ -271,10 +272,10 @@ export class StreamExchange implements ResponseSink, Waiter {
     endEarly(this.#stream);
   }
 
-  #refuse(refusal: Refusal): void {
+  #refuse(reply: Reply): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
-    const { status, contentType, body } = answerFor(refusal, this.#request);
+    const { status, contentType, body, headers } = answerFor(reply, this.#request);
     const bytes = Buffer.from(body);
     stream.respond(
       {
@@ -282,6 +283,7 @@ export class StreamExchange implements ResponseSink, Waiter {
         'content-type': contentType,
         'content-length': bytes.length,
         'x-content-type-options': 'nosniff',
+        ...Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])),
       },
       { endStream: this.#request.method === 'HEAD' },
     );

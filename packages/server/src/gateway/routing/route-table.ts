@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { formatHostName } from '@sandport/protocol/host-name';
 import type { GatewaySettings, Route, ServiceRoute, WakeFailure } from '@sandport/protocol/routes';
+import { PrivateAccess } from '../access/private-access.ts';
 import type { Sweep } from '../sweep.ts';
 import { type Cuttable, Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -13,6 +14,8 @@ export interface Destination {
   readonly upstream: Upstream;
   /** What the server sees as Host, if not what the client sent. */
   readonly host: string | undefined;
+  /** Whether requests bring what opens the port, which the server is not to see. */
+  readonly isPrivate: boolean;
   /** Whether the server wants HTTP/2 from clients that speak it, whatever they ask for. */
   readonly http2: boolean;
 }
@@ -35,8 +38,8 @@ export class RouteEntry implements UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections = new Set<Cuttable>();
   route: Route;
-  /** SHA-256 that a traffic access token must have; undefined for a public sandbox. */
-  tokenDigest: Buffer | undefined;
+  /** Of a sandbox that has private ports. */
+  access: PrivateAccess | undefined;
   /** Where requests go while the sandbox does not run; undefined while it does. */
   readonly room: WaitingRoom | undefined;
   readonly #domain: string;
@@ -46,7 +49,7 @@ export class RouteEntry implements UpstreamGroup {
     this.route = route;
     this.sweep = sweep;
     this.#domain = domain;
-    this.tokenDigest = digestOf(route);
+    this.access = accessOf(route);
     const { held, sandboxId } = route;
     if (held) this.room = new WaitingRoom(sandboxId, sweep, held.wake ? () => wake(sandboxId) : undefined);
   }
@@ -55,9 +58,11 @@ export class RouteEntry implements UpstreamGroup {
   update(route: Route): void {
     const before = this.route;
     const remap =
-      route.maskRequestHost !== before.maskRequestHost || !isDeepStrictEqual(route.http2Ports, before.http2Ports);
+      route.maskRequestHost !== before.maskRequestHost ||
+      !isDeepStrictEqual(route.http2Ports, before.http2Ports) ||
+      !isDeepStrictEqual(route.access, before.access);
     this.route = route;
-    this.tokenDigest = digestOf(route);
+    this.access = accessOf(route);
     if (remap) for (const [port, entry] of this.#ports) this.#ports.set(port, this.#entry(port, entry.upstream));
   }
 
@@ -75,7 +80,9 @@ export class RouteEntry implements UpstreamGroup {
     const mask = port === AGENT_PORT ? undefined : this.route.maskRequestHost?.replaceAll('${PORT}', String(port));
     const combined = formatHostName(port, this.route.sandboxId, this.#domain);
     const http2 = this.route.http2Ports?.includes(port) === true;
-    return { upstream, direct: { upstream, host: mask, http2 }, shared: { upstream, host: mask ?? combined, http2 } };
+    const isPrivate = this.access?.isPrivate(port) === true;
+    const same = { upstream, http2, isPrivate };
+    return { upstream, direct: { ...same, host: mask }, shared: { ...same, host: mask ?? combined } };
   }
 
   /** Cuts every connection, towards the sandbox and towards the clients. Requests that wait are routed anew. */
@@ -98,6 +105,7 @@ class ServiceEntry implements UpstreamGroup {
       upstream: new Upstream(this, { kind: 'service', path: socketPath }),
       host: undefined,
       http2: false,
+      isPrivate: false,
     };
   }
 }
@@ -170,6 +178,6 @@ function isSameStart(known: Route, next: Route): boolean {
   );
 }
 
-function digestOf(route: Route): Buffer | undefined {
-  return route.access.kind === 'token' ? Buffer.from(route.access.tokenSha256, 'hex') : undefined;
+function accessOf({ access }: Route): PrivateAccess | undefined {
+  return access.kind === 'token' ? new PrivateAccess(access) : undefined;
 }

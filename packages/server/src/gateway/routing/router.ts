@@ -2,11 +2,12 @@
 
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { type HostName, isSandboxId, parseHostName, parsePort } from '@sandport/protocol/host-name';
-import type { Refusal } from '../answers/refusal.ts';
+import { checkAccess } from '../access/check-access.ts';
+import { isTrafficToken } from '../access/traffic-token.ts';
+import type { Refusal, Reply } from '../answers/refusal.ts';
 import { decodePath, isControlRoute } from './control-routes.ts';
 import type { RequestFacts } from './request-facts.ts';
 import type { Destination, Held, RouteEntry, RouteTable } from './route-table.ts';
-import { isTrafficToken, TRAFFIC_TOKEN_HEADER } from './traffic-token.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
 const SHARED_LABEL = 'sandbox';
@@ -25,16 +26,19 @@ export class Router {
   readonly #table: RouteTable;
   readonly #names = new Map<string, HostName>();
 
-  constructor(table: RouteTable) {
+  readonly #now: () => number;
+
+  constructor(table: RouteTable, now: () => number = Date.now) {
     this.#table = table;
+    this.#now = now;
   }
 
-  route(request: RequestFacts): Destination | Held | Refusal {
+  route(request: RequestFacts): Destination | Held | Reply {
     const name = this.#read(request.host);
-    if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, false);
-    if (name.kind === 'local') return this.#byHeaders(request, false);
+    if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, 'own');
+    if (name.kind === 'local') return this.#byHeaders(request, 'local');
     if (name.kind === 'service') {
-      if (name.label === SHARED_LABEL) return this.#byHeaders(request, true);
+      if (name.label === SHARED_LABEL) return this.#byHeaders(request, 'shared');
       return this.#table.service(name.label) ?? INVALID_HOST;
     }
     if (name.reason === 'sandbox-port') return INVALID_PORT;
@@ -51,30 +55,37 @@ export class Router {
     return name;
   }
 
-  #byHeaders(request: RequestFacts, shared: boolean): Destination | Held | Refusal {
+  #byHeaders(request: RequestFacts, via: 'local' | 'shared'): Destination | Held | Reply {
     const id = request.header(ID_HEADER);
     const portText = request.header(PORT_HEADER);
     if (id === undefined && portText === undefined) return INVALID_HOST;
     if (id === undefined || portText === undefined) return { code: 'missing_routing_header' };
     if (!isSandboxId(id)) return INVALID_ID;
     const port = parsePort(portText);
-    return port === undefined ? INVALID_PORT : this.#toSandbox(request, id, port, shared);
+    return port === undefined ? INVALID_PORT : this.#toSandbox(request, id, port, via);
   }
 
-  #toSandbox(request: RequestFacts, sandboxId: string, port: number, shared: boolean): Destination | Held | Refusal {
+  #toSandbox(
+    request: RequestFacts,
+    sandboxId: string,
+    port: number,
+    via: 'own' | 'local' | 'shared',
+  ): Destination | Held | Reply {
     if (port === AGENT_PORT) {
       const path = request.path();
       if (isControlRoute(path)) return { code: 'reserved_path', path: decodePath(path) };
     }
     const entry = this.#table.sandbox(sandboxId);
     if (entry === undefined) return { code: 'url_sandbox_not_found', sandboxId };
-    if (entry.tokenDigest !== undefined && port !== AGENT_PORT) {
-      const token = request.header(TRAFFIC_TOKEN_HEADER);
-      if (token === undefined || token === '') return { code: 'traffic_token_missing', sandboxId };
-      if (!isTrafficToken(token, entry.tokenDigest)) return { code: 'traffic_token_invalid', sandboxId };
+    const { access } = entry;
+    if (access?.isPrivate(port)) {
+      const running = entry.room === undefined;
+      const now = Math.floor(this.#now() / 1000);
+      const reply = checkAccess(request, { access, sandboxId, port, ownHost: via === 'own', running, now });
+      if (reply !== undefined) return reply;
     }
     if (entry.room !== undefined) return this.#toWaitingRoom(request, entry, entry.room, port);
-    return entry.destination(port, shared);
+    return entry.destination(port, via === 'shared');
   }
 
   /** Access is checked before a sandbox is woken, also to its agent, which cannot do it itself. */
