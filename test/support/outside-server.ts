@@ -3,7 +3,7 @@
 import { createSocket } from 'node:dgram';
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { readQuestion } from '@sandport/server/dns/message';
 import { withLength } from '@sandport/server/dns/upstream';
 import { LeafCertificates } from '@sandport/server/egress/leaf-certificates';
@@ -19,6 +19,8 @@ const ZONE: Readonly<Record<string, readonly (readonly number[])[]>> = {
   'deep.api.wild.test': [FIRST],
   'both.test': [SECOND, FIRST],
   'other.test': [SECOND],
+  'distrusted.test': [FIRST],
+  'proxy.test': [FIRST],
   'large.test': Array.from({ length: 120 }, (_, index) => [203, 0, 113, 100 + index]),
   'metadata.test': [[169, 254, 169, 254]],
   'inner.test': [FIRST, [10, 0, 0, 1]],
@@ -28,6 +30,7 @@ const secret = process.argv[2] ?? '';
 const onRequest: RequestListener = (request, response) => {
   if (request.url === '/headers') return void response.end(JSON.stringify(request.headers));
   if (request.url === '/asked') return void response.end(JSON.stringify([...asked]));
+  if (request.url === '/dialled') return void response.end(JSON.stringify(dialled));
   if (request.method === 'POST') return void request.pipe(response);
   response.end(`outside ${request.socket.localAddress}`);
 };
@@ -102,3 +105,27 @@ createServer((socket) => {
 function quietly(socket: Socket): Socket {
   return socket.on('error', () => {});
 }
+
+/** A SOCKS5 proxy (RFC 1928) that asks for a user and a password, resolves names itself, and remembers what it dialled. */
+const dialled: string[] = [];
+createServer((socket) => {
+  quietly(socket).once('data', () => {
+    socket.write(Buffer.from([5, 2]));
+    socket.once('data', (credentials: Buffer) => {
+      const allowed = credentials.subarray(1).toString('latin1') === '\x04user\x08password';
+      socket.write(Buffer.from([1, allowed ? 0 : 1]));
+      if (!allowed) return void socket.end();
+      socket.once('data', (request: Buffer) => {
+        const isName = request[3] === 3;
+        const host = isName ? request.toString('latin1', 5, 5 + request[4]!) : request.subarray(4, 8).join('.');
+        const port = request.readUInt16BE(request.length - 2);
+        dialled.push(`${host}:${port}`);
+        const upstream = connect(port, isName ? (ZONE[host]?.[0]?.join('.') ?? '') : host, () => {
+          socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+          socket.pipe(upstream).pipe(socket);
+        });
+        quietly(upstream).on('error', () => socket.end(Buffer.from([5, 5, 0, 1, 0, 0, 0, 0, 0, 0])));
+      });
+    });
+  });
+}).listen(1080, '0.0.0.0');

@@ -58,6 +58,11 @@ export class Outside implements AsyncDisposable {
     return (await (await fetch(`http://${this.nameserver}/asked`)).json()) as string[];
   }
 
+  /** `HOST:PORT` of what its SOCKS5 proxy, on port 1080, was asked for so far. */
+  async dialled(): Promise<string[]> {
+    return (await (await fetch(`http://${this.nameserver}/dialled`)).json()) as string[];
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.kill('SIGKILL');
     if (this.#server.exitCode === null && this.#server.signalCode === null) await once(this.#server, 'exit');

@@ -24,6 +24,8 @@ export interface AgentInit {
   readonly hostname: string;
   /** `/etc/resolv.conf` nameserver addresses; written by the agent, so that the host follows no path of the sandbox. */
   readonly nameservers: readonly string[];
+  /** PEM of the authority that programs of the sandbox are to trust besides their own; absent where there is none. */
+  readonly egressAuthority?: string;
   /** Domain of the public URLs, with the gateway's port where it is not the scheme's own. */
   readonly domain: string;
   /** Which start of the sandbox this is; the same within one, another after every resume. */

@@ -13,7 +13,34 @@ export const EgressRules = Type.Object({
   allow_internet_access: Type.Optional(Type.Boolean()),
   allowOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
   denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
+  /** Headers added to requests, by domain. */
+  rules: Type.Optional(
+    Type.Record(
+      Type.String({ maxLength: 256 }),
+      Type.Array(
+        Type.Object({
+          transform: Type.Optional(
+            Type.Object({ headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 8192 }))) }),
+          ),
+        }),
+        { maxItems: 10 },
+      ),
+      { maxProperties: 100 },
+    ),
+  ),
+  /** SOCKS5; the password is never reported back. */
+  egressProxy: Type.Optional(
+    Type.Union([
+      Type.Object({
+        address: Type.String({ maxLength: 512 }),
+        username: Type.Optional(Type.String({ maxLength: 1024 })),
+        password: Type.Optional(Type.String({ maxLength: 1024 })),
+      }),
+      Type.Null(),
+    ]),
+  ),
 });
+export type EgressRules = Static<typeof EgressRules>;
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const Ports = Type.Array(Port, { maxItems: 256 });
@@ -25,6 +52,8 @@ export const NetworkOptions = Type.Object({
   privatePorts: Type.Optional(Ports),
   allowOut: EgressRules.properties.allowOut,
   denyOut: EgressRules.properties.denyOut,
+  rules: EgressRules.properties.rules,
+  egressProxy: EgressRules.properties.egressProxy,
   maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
 });
 export type NetworkOptions = Static<typeof NetworkOptions>;

@@ -53,8 +53,11 @@ export { WatchHandle } from './files/watch-handle.ts';
 export type { OnTimeout, OnTimeout as SandboxOnTimeout, SandboxLifecycle } from './lifecycle-options.ts';
 export {
   ALL_TRAFFIC,
+  type EgressProxy,
   type NetworkOptions,
   type NetworkOptions as SandboxNetworkOpts,
+  type NetworkRule,
+  type NetworkRules,
   type NetworkSelector,
   type NetworkSelector as SandboxNetworkSelector,
   type NetworkUpdate,

@@ -1,16 +1,48 @@
 // What a sandbox may reach, and who may reach it.
+import { InvalidArgumentError } from './errors.ts';
 import { refuseUnsupported } from './unsupported-options.ts';
 
 /** Every address, for `denyOut`. */
 export const ALL_TRAFFIC = '0.0.0.0/0';
 
-export type NetworkSelector = readonly string[] | ((context: { readonly allTraffic: string }) => readonly string[]);
+export interface NetworkSelectorContext {
+  readonly allTraffic: string;
+  /** As given in `rules`. */
+  readonly rules: ReadonlyMap<string, readonly NetworkRule[]>;
+}
+
+export type NetworkSelector = readonly string[] | ((context: NetworkSelectorContext) => readonly string[]);
+
+export interface NetworkRule {
+  readonly transform?: {
+    /** Added to each request to the host, in place of what the sandbox sends under the same name. */
+    readonly headers?: Readonly<Record<string, string>>;
+  };
+}
+
+/** By name of the host or pattern such as `*.example.com`; at most one transform each. */
+export type NetworkRules =
+  | Readonly<Record<string, readonly NetworkRule[]>>
+  | ReadonlyMap<string, readonly NetworkRule[]>;
+
+/** A SOCKS5 proxy. */
+export interface EgressProxy {
+  /** `HOST:PORT`. */
+  readonly address: string;
+  readonly username?: string | undefined;
+  /** Never reported back. Asks for a username. */
+  readonly password?: string | undefined;
+}
 
 export interface NetworkUpdate {
-  /** Addresses and CIDR ranges that may be reached although `denyOut` has them. */
+  /** Addresses, CIDR ranges and names (`example.com`, `*.example.com`) that may be reached although `denyOut` has them. */
   readonly allowOut?: NetworkSelector | undefined;
-  /** Addresses and CIDR ranges that may not be reached. */
+  /** Addresses and CIDR ranges that may not be reached. Names in `allowOut` ask for `ALL_TRAFFIC` here. */
   readonly denyOut?: NetworkSelector | undefined;
+  /** Headers that requests to a host get on their way, which the sandbox never sees. Grants no access by itself. */
+  readonly rules?: NetworkRules | undefined;
+  /** Through which all TCP of the sandbox leaves, after `allowOut` and `denyOut`. */
+  readonly egressProxy?: EgressProxy | undefined;
   /** False: nothing outside may be reached. */
   readonly allowInternetAccess?: boolean | undefined;
 }
@@ -33,21 +65,36 @@ export interface NetworkOptions extends Omit<NetworkUpdate, 'allowInternetAccess
 export function networkBody(options: NetworkOptions): object {
   refuseUnsupported('network.', options, UNSUPPORTED);
   const { allowPublicTraffic, publicPorts, privatePorts, maskRequestHost } = options;
-  return { ...selectors(options), allowPublicTraffic, publicPorts, privatePorts, maskRequestHost };
+  return { ...egressBody(options), allowPublicTraffic, publicPorts, privatePorts, maskRequestHost };
 }
 
 /** Throws as `networkBody` does. */
 export function networkUpdateBody(update: NetworkUpdate): object {
   refuseUnsupported('network.', update, UNSUPPORTED);
-  return { ...selectors(update), allow_internet_access: update.allowInternetAccess };
+  return { ...egressBody(update), allow_internet_access: update.allowInternetAccess };
 }
 
-const UNSUPPORTED = ['rules', 'egressProxy', 'httpsPorts'];
+const UNSUPPORTED = ['httpsPorts'];
 
-function selectors({ allowOut, denyOut }: Pick<NetworkUpdate, 'allowOut' | 'denyOut'>): object {
-  return { allowOut: addresses(allowOut), denyOut: addresses(denyOut) };
+function egressBody({ allowOut, denyOut, rules, egressProxy }: NetworkUpdate): object {
+  const byHost = rules instanceof Map ? rules : new Map(Object.entries(rules ?? {}));
+  for (const [host, list] of byHost) {
+    if (list.some(({ transform }: NetworkRule) => typeof transform === 'function')) {
+      throw new InvalidArgumentError(`network.rules of "${host}": a transform is an object; this server has no tokens`);
+    }
+  }
+  const context: NetworkSelectorContext = { allTraffic: ALL_TRAFFIC, rules: byHost };
+  return {
+    allowOut: addresses(allowOut, context),
+    denyOut: addresses(denyOut, context),
+    rules: rules === undefined ? undefined : Object.fromEntries(byHost),
+    egressProxy,
+  };
 }
 
-function addresses(selector: NetworkSelector | undefined): readonly string[] | undefined {
-  return typeof selector === 'function' ? selector({ allTraffic: ALL_TRAFFIC }) : selector;
+function addresses(
+  selector: NetworkSelector | undefined,
+  context: NetworkSelectorContext,
+): readonly string[] | undefined {
+  return typeof selector === 'function' ? selector(context) : selector;
 }

@@ -53,8 +53,8 @@ test('create takes the template as argument or option, and sends every option in
 
 test('options of the e2b client that there are not here are refused, not dropped in silence', async () => {
   const sent = server.seen.length;
-  const network: object = { egressProxy: { address: 'proxy.test:1080' } };
-  await assert.rejects(Sandbox.create({ ...server.options, network }), /network.egressProxy is not supported/);
+  const network: object = { httpsPorts: [3000] };
+  await assert.rejects(Sandbox.create({ ...server.options, network }), /network.httpsPorts is not supported/);
   const lifecycles: object[] = [
     { onTimeout: 'stop' },
     { onTimeout: 'kill', autoResume: true },

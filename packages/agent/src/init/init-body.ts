@@ -24,6 +24,11 @@ export function checkInit(value: unknown): AgentInit {
   expect(typeof body.now === 'number' && Number.isFinite(body.now), 'now', 'milliseconds since 1970');
   expect(isNameservers(body.nameservers), 'nameservers', 'at most 3 IP addresses');
   expect(isEnvironment(body.envVars), 'envVars', 'an object of strings, without NUL characters or "=" in names');
+  expect(
+    body.egressAuthority === undefined || isPem(body.egressAuthority),
+    'egressAuthority',
+    'a certificate as PEM or absent',
+  );
   return body as unknown as AgentInit;
 }
 
@@ -33,6 +38,14 @@ function expect(condition: boolean, name: string, expected: string): void {
 
 function isLine(value: unknown): value is string {
   return typeof value === 'string' && LINE.test(value);
+}
+
+function isPem(value: unknown): boolean {
+  return (
+    typeof value === 'string' &&
+    value.length <= 8192 &&
+    /^-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n+$/.test(value)
+  );
 }
 
 /** The C library reads no more than three (resolv.conf(5)). */

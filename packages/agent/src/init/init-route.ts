@@ -8,6 +8,7 @@ import { answerError } from '../http/json-answer.ts';
 import { checkInit } from './init-body.ts';
 import { identity, type Settings, settingsOf } from './settings.ts';
 import { systemFiles, writeSystemFiles } from './system-files.ts';
+import { trustVariables, writeTrustStore } from './trust-store.ts';
 
 export class Initialization {
   readonly #root: string;
@@ -51,7 +52,8 @@ export class Initialization {
     // A call that was overtaken by a later one must not undo it; after a restore the host's clock may be another's.
     const before = this.#settings;
     if (before !== undefined && before.generation === init.generation && init.now < before.now) return;
-    const settings = settingsOf(init);
+    writeTrustStore(this.#root, init.egressAuthority);
+    const settings = settingsOf(init, trustVariables(this.#root, init.egressAuthority));
     writeSystemFiles(this.#root, systemFiles(init, identity(init)));
     this.#settings = settings;
   }

@@ -20,14 +20,15 @@ export interface Settings {
   readonly now: number;
 }
 
-export function settingsOf(init: AgentInit): Settings {
+/** @param defaults environment that a sandbox's own replaces */
+export function settingsOf(init: AgentInit, defaults: Iterable<[string, string]> = []): Settings {
   return {
     controlToken: new Secret(init.controlToken),
     accessToken: init.accessToken === undefined ? undefined : new Secret(init.accessToken),
     tunnelToken: init.tunnelToken === undefined ? undefined : new Secret(init.tunnelToken),
     defaultUser: init.defaultUser,
     defaultWorkdir: init.defaultWorkdir,
-    environment: new Map([...Object.entries(init.envVars), ...identity(init)]),
+    environment: new Map([...defaults, ...Object.entries(init.envVars), ...identity(init)]),
     generation: init.generation,
     now: init.now,
   };

@@ -7,6 +7,8 @@ import {
   type Sandbox,
   type SandboxDetail,
 } from '@sandport/protocol/api';
+import type { EgressProxyOption } from '../sandboxes/egress-proxy-option.ts';
+import { redactedRules } from '../sandboxes/header-rules.ts';
 import { hasPrivatePorts } from '../sandboxes/private-ports.ts';
 import { type NetworkSpec, publicState, type SandboxRecord } from '../sandboxes/sandbox-record.ts';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
@@ -63,5 +65,11 @@ function networkAnswer(network: NetworkSpec): NetworkOptions {
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
     ...(network.allowOut.length > 0 && { allowOut: [...network.allowOut] }),
     ...(network.denyOut.length > 0 && { denyOut: [...network.denyOut] }),
+    ...(network.rules !== undefined && { rules: redactedRules(network.rules) }),
+    ...(network.egressProxy !== undefined && { egressProxy: withoutPassword(network.egressProxy) }),
   };
+}
+
+function withoutPassword({ address, username }: EgressProxyOption): { address: string; username?: string } {
+  return { address, ...(username !== undefined && { username }) };
 }

@@ -5,6 +5,7 @@ import { Type } from 'typebox';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
 import type { CreateRequest, Sandboxes } from '../sandboxes/sandboxes.ts';
 import { listPage } from './list-query.ts';
+import { egressSpec } from './network-routes.ts';
 import { detailAnswer, listedAnswer, sandboxAnswer } from './sandbox-answers.ts';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 
@@ -116,9 +117,10 @@ function createRequest(body: CreateSandboxBody): CreateRequest {
       ...(network.publicPorts !== undefined && { publicPorts: network.publicPorts }),
       ...(network.privatePorts !== undefined && { privatePorts: network.privatePorts }),
       ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
-      ...(body.allow_internet_access !== undefined && { allowInternetAccess: body.allow_internet_access }),
-      allowOut: network.allowOut ?? [],
-      denyOut: network.denyOut ?? [],
+      ...egressSpec({
+        ...network,
+        ...(body.allow_internet_access !== undefined && { allow_internet_access: body.allow_internet_access }),
+      }),
     },
   };
 }

@@ -73,7 +73,7 @@ class SocketReader {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('data', this.#onData).on('end', this.#onClose).on('close', this.#onClose);
+    socket.on('data', this.#onData).on('end', this.#onClose).on('close', this.#onClose).resume();
   }
 
   read(length: number): Promise<Buffer> {

@@ -411,6 +411,16 @@ export class Host {
     return { runtime: this.#runtime.name, kind, ...basis };
   }
 
+  /** Tells the agent of a sandbox that runs what has changed. */
+  async updateAgent(placement: Placement, init: AgentInit): Promise<void> {
+    await initialiseAgent(this.#agentOf(placement), init, AGENT_START_MS);
+  }
+
+  /** Whether a sandbox could reach the host, if its rules let it. */
+  canReach(host: string): Promise<boolean> {
+    return this.#egress.canReach(host);
+  }
+
   async setEgress(placement: Placement, egress: EgressPolicy): Promise<void> {
     await this.#egress.set(placement.address, egress);
   }

@@ -68,7 +68,7 @@ const hostile = fc.oneof(
 test('ranges for the packet filter never overlap, are in canonical form, and cover what was given', () => {
   fc.assert(
     fc.property(fc.array(range, { maxLength: 12 }), fc.array(address, { maxLength: 20 }), (given, probes) => {
-      const { deny } = egressPolicy(spec({ denyOut: given }));
+      const { deny } = egressPolicy(spec({ denyOut: given }), 'secret');
       const sorted = deny.map(bounds).sort(([a], [b]) => a - b);
       sorted.slice(1).forEach(([first], index) => {
         assert(first > sorted[index]![1], `${deny}`);
@@ -90,7 +90,7 @@ test('nothing but canonical IPv4 ranges reaches the packet filter, whatever a cl
       fc.array(fc.oneof(range, hostile), { maxLength: 4 }),
       (allowOut, denyOut) => {
         if (!passes(() => validateEgress({ allowOut, denyOut }))) return;
-        const { allow, deny } = egressPolicy(spec({ allowOut, denyOut }));
+        const { allow, deny } = egressPolicy(spec({ allowOut, denyOut }), 'secret');
         for (const entry of [...allow, ...deny]) {
           assert.match(entry, /^\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2}$/);
           assert(isIPv4(entry.split('/')[0]!));
@@ -130,13 +130,13 @@ test('a refusal quotes the entry in the words of the official clients', () => {
 
 test('no internet access denies everything, and what is allowed stays allowed', () => {
   const network = spec({ allowInternetAccess: false, allowOut: ['192.0.2.7'], denyOut: ['198.51.100.0/24'] });
-  assert.deepEqual(egressPolicy(network), { ...OPEN, allow: ['192.0.2.7/32'], deny: [EVERYTHING] });
-  assert.deepEqual(egressPolicy(spec({ allowInternetAccess: true })), OPEN);
+  assert.deepEqual(egressPolicy(network, 'secret'), { ...OPEN, allow: ['192.0.2.7/32'], deny: [EVERYTHING] });
+  assert.deepEqual(egressPolicy(spec({ allowInternetAccess: true }), 'secret'), OPEN);
 });
 
 test('IPv6 entries are taken and need no rule', () => {
   const network = spec({ allowOut: ['2001:db8::1'], denyOut: ['2001:db8::/32', '192.0.2.1/24'] });
-  assert.deepEqual(egressPolicy(network), { ...OPEN, deny: ['192.0.2.0/24'] });
+  assert.deepEqual(egressPolicy(network, 'secret'), { ...OPEN, deny: ['192.0.2.0/24'] });
 });
 
 test('a mask is a host name with or without a port, which may be the requested one', () => {

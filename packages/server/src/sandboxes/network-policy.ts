@@ -5,16 +5,22 @@ import { SandportError } from '@sandport/protocol/errors';
 import { disjointRanges } from '../egress/address-ranges.ts';
 import { readPattern } from '../egress/domain-pattern.ts';
 import { type EgressPolicy, EVERYTHING } from '../host/network/egress-policy.ts';
+import { type EgressProxyOption, readEgressProxy } from './egress-proxy-option.ts';
+import { type HeaderRules, headerTransforms, validateHeaderRules } from './header-rules.ts';
 import type { NetworkSpec } from './sandbox-record.ts';
 
 export interface EgressRequest {
   readonly allowInternetAccess?: boolean | undefined;
   readonly allowOut?: readonly string[] | undefined;
   readonly denyOut?: readonly string[] | undefined;
+  readonly rules?: HeaderRules | undefined;
+  readonly egressProxy?: EgressProxyOption | undefined;
 }
 
 /** Throws `invalid_network_rule` with the words that the official clients show. */
 export function validateEgress(request: EgressRequest): void {
+  if (request.rules !== undefined) validateHeaderRules(request.rules);
+  if (request.egressProxy !== undefined) readEgressProxy(request.egressProxy);
   for (const entry of request.denyOut ?? []) {
     if (parseRange(entry) === undefined) throw invalidRule(`invalid denied CIDR ${entry}`);
   }
@@ -33,10 +39,22 @@ export function validateEgress(request: EgressRequest): void {
   }
 }
 
-/** The rules that the machine enforces. IPv6 entries need none: a sandbox has no IPv6 way out. */
-export function egressPolicy(network: NetworkSpec): EgressPolicy {
+/**
+ * The rules that the machine enforces. IPv6 entries need none: a sandbox has no IPv6 way out.
+ *
+ * @param authority from which the sandbox's certificate authority is derived, for headers
+ */
+export function egressPolicy(network: NetworkSpec, authority: string): EgressPolicy {
   const deny = network.allowInternetAccess === false ? [EVERYTHING] : network.denyOut;
-  return { allow: ranges(network.allowOut), deny: ranges(deny), domains: patterns(network.allowOut), transforms: [] };
+  const transforms = headerTransforms(network.rules ?? {});
+  return {
+    allow: ranges(network.allowOut),
+    deny: ranges(deny),
+    domains: patterns(network.allowOut),
+    transforms,
+    ...(network.egressProxy !== undefined && { proxy: readEgressProxy(network.egressProxy) }),
+    ...(transforms.length > 0 && { authority }),
+  };
 }
 
 /** Throws `validation_failed` unless `mask`, with `${PORT}` replaced, is a host name with or without a port. */

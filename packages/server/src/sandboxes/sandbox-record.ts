@@ -1,6 +1,9 @@
 // What a sandbox is to the core, and where that is kept.
+
 import type { Placement } from '../host/host.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
+import type { EgressProxyOption } from './egress-proxy-option.ts';
+import type { HeaderRules } from './header-rules.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
 export type { Placement };
@@ -36,7 +39,7 @@ export interface TemplateDefaults {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export interface NetworkSpec {
+export interface NetworkSpec extends EgressSpec {
   readonly allowPublicTraffic: boolean;
   /** Ports that answer everyone although public traffic is not allowed. */
   readonly publicPorts?: readonly number[];
@@ -45,10 +48,18 @@ export interface NetworkSpec {
   /** How often signed URLs were revoked. */
   readonly urlGeneration?: number;
   readonly maskRequestHost?: string;
+}
+
+/** What the sandbox may reach. */
+export interface EgressSpec {
   /** As it was given; absent when nothing was said. */
   readonly allowInternetAccess?: boolean;
   readonly allowOut: readonly string[];
   readonly denyOut: readonly string[];
+  /** With the values of headers, which are secrets. */
+  readonly rules?: HeaderRules;
+  /** With its password. */
+  readonly egressProxy?: EgressProxyOption;
 }
 
 export interface SandboxRecord {

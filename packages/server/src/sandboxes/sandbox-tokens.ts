@@ -37,6 +37,11 @@ export class SandboxTokens {
     return this.#derive(`sandbox-tunnel-${sandboxId}`);
   }
 
+  /** From which the key of the sandbox's certificate authority is derived; never leaves the machine. */
+  egressAuthority(sandboxId: string): string {
+    return this.#derive(`sandbox-egress-authority-${sandboxId}`);
+  }
+
   /** With which the host initialises the agent; never leaves the machine. */
   agentControl(sandboxId: string): string {
     return this.#derive(`sandbox-control-${sandboxId}`);

@@ -5,6 +5,7 @@ import type { Host, StartSource } from '../host/host.ts';
 import type { Template } from '../host/image/installation.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
 import type { Core, RouteSink, SandboxEvents } from './core.ts';
+import { readEgressProxy } from './egress-proxy-option.ts';
 import { EndTimers } from './end-timers.ts';
 import { Exclusive } from './exclusive.ts';
 import { faultPoint } from './fault-point.ts';
@@ -15,6 +16,7 @@ import { hasPrivatePorts } from './private-ports.ts';
 import { RecordTable } from './record-table.ts';
 import { newSandboxId } from './sandbox-id.ts';
 import {
+  type EgressSpec,
   isPaused,
   isRunning,
   type NetworkSpec,
@@ -32,7 +34,7 @@ import { Semaphore } from './semaphore.ts';
 import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
-import { type StartOptions, startSandbox } from './starting.ts';
+import { agentInit, type StartOptions, startSandbox } from './starting.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
@@ -114,9 +116,10 @@ export class Sandboxes {
     const records = this.#records.load().map((record) => this.#pausing.recover(record));
     const paused = records.filter(isPaused);
     const alive = await host.reconcile({
-      placements: records
-        .filter(isRunning)
-        .map((record) => ({ ...record.placement, egress: egressPolicy(record.spec.network) })),
+      placements: records.filter(isRunning).map((record) => ({
+        ...record.placement,
+        egress: egressPolicy(record.spec.network, tokens.egressAuthority(record.id)),
+      })),
       snapshots: new Set([...snapshots, ...paused.map(({ snapshot }) => snapshot)]),
     });
     for (const record of records) {
@@ -139,6 +142,8 @@ export class Sandboxes {
   /** Creates a sandbox from a template, or from a snapshot by its ID or name. */
   create(request: CreateRequest): Promise<RunningSandbox> {
     return this.#tracked(async () => {
+      // Before the rest, which counts on nothing happening in between.
+      await this.#assertProxyReachable(request.network);
       this.#validate(request);
       const origin = this.#origin(request);
       const record = newRecord(
@@ -402,27 +407,39 @@ export class Sandboxes {
   }
 
   /** Replaces what a sandbox may reach. Throws `sandbox_not_found` or `invalid_network_rule`. */
-  async updateNetwork(
-    id: string,
-    egress: { allowInternetAccess?: boolean | undefined; allowOut: readonly string[]; denyOut: readonly string[] },
-  ): Promise<void> {
+  async updateNetwork(id: string, egress: EgressSpec): Promise<void> {
     validateEgress(egress);
+    await this.#assertProxyReachable(egress);
     await this.#exclusive.run(id, () => this.#updateNetwork(this.#running(id, 'changed'), egress));
   }
 
-  async #updateNetwork(
-    record: RunningSandbox,
-    egress: { allowInternetAccess?: boolean | undefined; allowOut: readonly string[]; denyOut: readonly string[] },
-  ): Promise<void> {
-    const { allowInternetAccess: _replaced, ...ingress } = record.spec.network;
-    const network: NetworkSpec = {
-      ...ingress,
-      allowOut: egress.allowOut,
-      denyOut: egress.denyOut,
-      ...(egress.allowInternetAccess !== undefined && { allowInternetAccess: egress.allowInternetAccess }),
-    };
-    this.#records.update({ ...record, spec: { ...record.spec, network } });
-    await this.#options.host.setEgress(record.placement, egressPolicy(network));
+  async #assertProxyReachable({ egressProxy }: EgressSpec): Promise<void> {
+    if (egressProxy === undefined) return;
+    const { host } = readEgressProxy(egressProxy);
+    if (await this.#options.host.canReach(host)) return;
+    throw new SandportError(
+      'invalid_network_rule',
+      `invalid egress proxy address "${egressProxy.address}": it does not resolve to an address on the internet`,
+    );
+  }
+
+  async #updateNetwork(record: RunningSandbox, egress: EgressSpec): Promise<void> {
+    const {
+      allowInternetAccess: _access,
+      allowOut: _allowOut,
+      denyOut: _denyOut,
+      egressProxy: _proxy,
+      rules: rulesBefore,
+      ...ingress
+    } = record.spec.network;
+    const network: NetworkSpec = { ...ingress, ...egress };
+    const updated = this.#records.update({ ...record, spec: { ...record.spec, network } });
+    // Programs have to trust what reads their requests before something does.
+    if (egress.rules !== undefined || rulesBefore !== undefined) {
+      await this.#options.host.updateAgent(record.placement, await agentInit(this.#core, updated));
+    }
+    const authority = this.#options.tokens.egressAuthority(record.id);
+    await this.#options.host.setEgress(record.placement, egressPolicy(network, authority));
   }
 
   /**

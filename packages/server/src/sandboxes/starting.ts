@@ -1,8 +1,10 @@
 // From a record to a sandbox that runs: the part that creating, resuming and forking share.
 import type { AgentInit } from '@sandport/protocol/agent-init';
+import { authorityCertificate, openAuthority } from '../egress/authority.ts';
 import { type Identity, type Placement, SANDBOX_HOSTNAME, type StartSource } from '../host/host.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
+import { headerTransforms } from './header-rules.ts';
 import { egressPolicy } from './network-policy.ts';
 import type { RunningSandbox, SandboxRecord } from './sandbox-record.ts';
 import { runningRoute } from './sandbox-route.ts';
@@ -22,8 +24,8 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
   const { host, records, routes, tokens, timers, now } = core;
   const { source, step } = options;
   const identity: Identity = {
-    egress: egressPolicy(record.spec.network),
-    init: agentInit(core, record),
+    egress: egressPolicy(record.spec.network, tokens.egressAuthority(record.id)),
+    init: await agentInit(core, record),
     ...(source.kind === 'snapshot' && { previousControlToken: tokens.agentControl(options.agentOf ?? record.id) }),
   };
   const placed = (place: Placement): void => {
@@ -63,7 +65,12 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
   return running;
 }
 
-function agentInit({ tokens, domain, nameservers, now }: Core, { id, generation, spec }: SandboxRecord): AgentInit {
+/** What the agent is told, at the start and whenever some of it has changed. */
+export async function agentInit(
+  { tokens, domain, nameservers, now }: Pick<Core, 'tokens' | 'domain' | 'nameservers' | 'now'>,
+  { id, generation, spec }: SandboxRecord,
+): Promise<AgentInit> {
+  const hasTransforms = headerTransforms(spec.network.rules ?? {}).length > 0;
   return {
     controlToken: tokens.agentControl(id),
     sandboxId: id,
@@ -76,6 +83,9 @@ function agentInit({ tokens, domain, nameservers, now }: Core, { id, generation,
     hostname: SANDBOX_HOSTNAME,
     nameservers,
     domain,
+    ...(hasTransforms && {
+      egressAuthority: await authorityCertificate(await openAuthority(tokens.egressAuthority(id))),
+    }),
     generation,
     now: now(),
   };

@@ -1,6 +1,9 @@
 // What sandboxes may reach, enforced in two places: the packet filter, by address, and the egress process, by name.
+import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
+import { NameLookup } from '../../dns/name-lookup.ts';
 import type { EgressSettings } from '../../egress/messages.ts';
+import { ReachableRanges } from '../../egress/sandbox-egress.ts';
 import type { EgressPolicy } from './egress-policy.ts';
 import { EgressProcess } from './egress-process.ts';
 import { Firewall, type FirewallSlot } from './firewall.ts';
@@ -22,9 +25,13 @@ const MAX_CONNECTIONS = 10_000;
 export class Egress {
   readonly #firewall: Firewall;
   readonly #process: EgressProcess;
+  readonly #lookup: NameLookup;
+  readonly #ranges: ReachableRanges;
 
   constructor(options: EgressOptions) {
     const { permitted, nameservers } = options;
+    this.#lookup = new NameLookup(nameservers);
+    this.#ranges = new ReachableRanges(permitted);
     const uid = egressUid(options.blockCidr);
     const settings: EgressSettings = { permitted, nameservers, uid, maxConnections: MAX_CONNECTIONS };
     this.#firewall = new Firewall({ ...options, egressUid: uid });
@@ -41,6 +48,12 @@ export class Egress {
   async install(slots: readonly (FirewallSlot & { readonly egress: EgressPolicy })[]): Promise<void> {
     const ports = await this.#process.start(slots.map(({ address, egress }) => ({ address, policy: egress })));
     await this.#firewall.install(slots, ports);
+  }
+
+  /** Whether there is an address of `host`, a name or an IPv4 address, that is on the internet or permitted. */
+  async canReach(host: string): Promise<boolean> {
+    const addresses = isIPv4(host) ? [host] : await this.#lookup.addresses(host);
+    return addresses.some((address) => this.#ranges.has(address));
   }
 
   addSlots(slots: readonly FirewallSlot[]): Promise<void> {
@@ -60,6 +73,7 @@ export class Egress {
 
   /** Ends the egress process unless sandboxes go on, and takes the rules away when none is left. */
   async close({ sandboxesLeft }: { readonly sandboxesLeft: boolean }): Promise<void> {
+    this.#lookup.close();
     await this.#process.stop({ keep: sandboxesLeft });
     if (!sandboxesLeft) await this.#firewall.remove();
   }
