@@ -5,14 +5,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DOMAIN } from '@sandport/server/gateway/testing/fake-control';
+import { freePort } from '@sandport/server/gateway/testing/free-port';
 import { testTls } from '@sandport/server/gateway/testing/test-tls';
-import type { Site } from './contestant.ts';
+import type { Origin, Site } from './contestant.ts';
 import { loadCores } from './cores.ts';
 import { ServerProcess } from './processes.ts';
 
 /** A loopback address that nothing else is likely to use: to the gateway it is that of a sandbox. */
 const ADDRESS = '127.66.0.1';
 export const SANDBOX_ID = 'bench';
+
+async function freeOrigin(): Promise<Origin> {
+  const port = await freePort(ADDRESS);
+  return { hostName: `${port}-${SANDBOX_ID}.${DOMAIN}`, host: ADDRESS, port };
+}
 
 export async function startOrigin(stack: AsyncDisposableStack): Promise<Site> {
   const directory = await mkdtemp(join(tmpdir(), 'sandport-bench-'));
@@ -24,8 +30,8 @@ export async function startOrigin(stack: AsyncDisposableStack): Promise<Site> {
   const keyFile = join(directory, 'key.pem');
   writeFileSync(certFile, testTls.cert);
   writeFileSync(keyFile, testTls.key, { mode: 0o600 });
-  const files = { hostName: `3000-${SANDBOX_ID}.${DOMAIN}`, host: ADDRESS, port: 3000 };
-  const sink = { hostName: `3001-${SANDBOX_ID}.${DOMAIN}`, host: ADDRESS, port: 3001 };
+  const files = await freeOrigin();
+  const sink = await freeOrigin();
 
   const root = join(directory, 'files');
   mkdirSync(root);

@@ -59,6 +59,12 @@ export const limits = {
   /** Bytes that wait for a slow reader before reading from the other side pauses. */
   writeBuffer: 64 * KIB,
 
+  /** What all connections are read into in turn. */
+  readBuffer: 64 * KIB,
+  /** What a connection with a large body is read into, and how many of them a worker has. */
+  bulkBuffer: 256 * KIB,
+  bulkBuffers: 64,
+
   /** How often time limits are looked at. */
   sweepInterval: 1 * SECOND,
 } as const;

@@ -7,6 +7,8 @@ import type { Socket } from 'node:net';
 import { answerFor, type Refusal, type Reply } from '../answers/refusal.ts';
 import type { Arrival, Client, GatewayContext } from '../context.ts';
 import { limits } from '../limits.ts';
+import { ReadBuffers, sharedBuffer } from '../read-buffers.ts';
+import { type Reader, readInto } from '../read-into.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Destination } from '../routing/route-table.ts';
 import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
@@ -48,7 +50,7 @@ const head = new RequestHead();
 const requests = new OutBuffer(16 * 1024);
 const responses = new OutBuffer(256 * 1024);
 
-export class ClientConnection implements ResponseSink, Expiring, Client, Waiter {
+export class ClientConnection implements ResponseSink, Expiring, Client, Waiter, Reader {
   deadline = 0;
   readonly #socket: Socket;
   readonly #arrival: Arrival;
@@ -72,6 +74,9 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
   #upstream: UpstreamConnection | undefined;
   #room: WaitingRoom | undefined;
   readonly #body = new BodyReader();
+  readonly #buffers = new ReadBuffers();
+  /** Whether the last read filled its buffer. */
+  #fullRead = false;
 
   /** @param first the bytes that told the protocol */
   constructor(socket: Socket, arrival: Arrival, context: GatewayContext, first?: Buffer) {
@@ -81,7 +86,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
     this.deadline = context.sweep.now + limits.firstBytesTime;
     context.clients.add(this);
     context.sweep.add(this);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    if (!readInto(socket, sharedBuffer, this)) socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => {});
@@ -108,6 +113,17 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
 
   // --- From the client
 
+  read(length: number, buf: Buffer): void {
+    this.#fullRead = length === buf.length;
+    if (this.#held === undefined) this.#consume(buf, 0, length);
+    else this.#onData(buf.subarray(0, length));
+  }
+
+  next(): Buffer | undefined {
+    const isBulk = (this.#state === State.exchange && !this.#body.done) || this.#state === State.tunnel;
+    return this.#buffers.next(isBulk && this.#fullRead);
+  }
+
   #onData(chunk: Buffer): void {
     let buf = chunk;
     if (this.#held !== undefined) {
@@ -116,7 +132,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
       this.#held = undefined;
       // A head that comes in drops is parsed once, not once a drop.
       if (this.#state === State.head && findEmptyLine(buf, Math.max(0, known - 3), buf.length) === -1) {
-        this.#holdHead(buf, 0);
+        this.#holdHead(buf, 0, buf.length);
         return;
       }
     }
@@ -157,7 +173,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
     }
     const bodyStart = head.read(buf, pos, end);
     if (bodyStart === Parse.incomplete) {
-      this.#holdHead(buf, pos);
+      this.#holdHead(buf, pos, end);
       return -1;
     }
     this.#isHead = false;
@@ -168,13 +184,14 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
     return this.#startRequest(buf, bodyStart, end);
   }
 
-  #holdHead(buf: Buffer, start: number): void {
-    if (buf.length - start > limits.headBytes) {
-      this.#refuse({ code: buf.indexOf(LF, start) === -1 ? 'uri_too_long' : 'header_too_large' });
+  #holdHead(buf: Buffer, start: number, end: number): void {
+    const begun = buf.subarray(start, end);
+    if (begun.length > limits.headBytes) {
+      this.#refuse({ code: begun.includes(LF) ? 'header_too_large' : 'uri_too_long' });
       return;
     }
-    // A copy, because the rest of the buffer may be large.
-    this.#held = start === 0 ? buf : Buffer.from(buf.subarray(start));
+    // A copy, because the rest of the buffer may be large, or is needed for the next read.
+    this.#held = Buffer.from(begun);
     const latest = this.#headDeadline();
     if (this.deadline === 0 || this.deadline > latest) this.deadline = latest;
   }
@@ -220,9 +237,9 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
     const message = requests.take();
     this.#sentHead = joined && bodyBytes > 0 ? message.subarray(0, sentBytes - start) : message;
     if (this.#body.done) upstream.finishRequest();
-    let free = upstream.write(message);
-    if (!joined) free = upstream.write(buf.subarray(bodyStart, bodyEnd));
-    if (!free && !this.#body.done && upstream.writableLength > 0) this.#pause();
+    const free = upstream.write(message);
+    if (!joined) this.#sendUp(buf, bodyStart, bodyEnd);
+    else if (!free && !this.#body.done && upstream.writableLength > 0) this.#pause();
     return bodyEnd;
   }
 
@@ -271,9 +288,23 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
   #sendUp(buf: Buffer, start: number, end: number): void {
     const upstream = this.#upstream;
     if (upstream === undefined || !upstream.writable || end === start) return;
-    const free = upstream.write(end - start === buf.length ? buf : buf.subarray(start, end));
     const isLast = this.#state === State.exchange && this.#body.done;
+    if (!isLast && this.#buffers.owns(buf) && upstream.isDrained) {
+      const write = this.#buffers.lend();
+      upstream.socket.write(buf.subarray(start, end), () => this.#onLentWritten(write));
+      if (upstream.writableLength === 0) return;
+      this.#buffers.wait(write);
+      this.#pause();
+      return;
+    }
+    requests.begin(end - start);
+    requests.bytes(buf, start, end);
+    const free = upstream.writeFrom(requests);
     if (!free && !isLast && upstream.writableLength > 0) this.#pause();
+  }
+
+  #onLentWritten(write: number): void {
+    if (this.#buffers.written(write)) this.#resume();
   }
 
   #onDrain(): void {
@@ -292,6 +323,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
   #onClose(): void {
     this.#state = State.gone;
     this.#held = undefined;
+    this.#buffers.release();
     this.#context.sweep.delete(this);
     this.#context.clients.delete(this);
     this.#room?.leave(this);
@@ -348,7 +380,9 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
   onBody(buf: Buffer, start: number, end: number, done: boolean): void {
     // A connection that is done serves somebody else by now; it is not to be paused for this client.
     if (done && this.#state !== State.tunnel) this.#upstream = undefined;
-    if (end > start) {
+    if (!done && this.#upstream?.lends(buf) === true && this.#socket.writableLength === 0) {
+      this.#upstream.lendTo(this.#socket, buf, start, end);
+    } else if (end > start) {
       responses.begin(end - start);
       responses.bytes(buf, start, end);
       if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
@@ -480,7 +514,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter 
   }
 
   #resume(): void {
-    if (!this.#paused) return;
+    if (!this.#paused || this.#buffers.waiting) return;
     this.#paused = false;
     this.#socket.resume();
   }

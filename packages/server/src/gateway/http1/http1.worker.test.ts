@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
@@ -363,6 +363,19 @@ describe('a connection to the server that dies as it is reused', () => {
   });
 });
 
+/** Reads with pauses, so that what sends has to wait. */
+async function digestOf(stream: IncomingMessage): Promise<string> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of stream) {
+    hash.update(chunk as Buffer);
+    const before = Math.floor(bytes / MIB);
+    bytes += (chunk as Buffer).length;
+    if (Math.floor(bytes / MIB) > before) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return hash.digest('hex');
+}
+
 describe('bodies', () => {
   it('of many megabytes arrive unharmed, both ways', async () => {
     await using origin = await HttpOrigin.start((incoming, response) => incoming.pipe(response));
@@ -414,6 +427,33 @@ describe('bodies', () => {
     assert.ok(server.writableLength > 32 * MIB, `${server.writableLength} left`);
     client.socket.resume();
     await eventually(() => client.received.length > total, 'the whole download');
+  });
+
+  it('arrive unharmed when their readers stop again and again, both ways', async () => {
+    await using origin = await HttpOrigin.start((incoming, response) => {
+      if (incoming.method === 'GET') {
+        response.end(body);
+        return;
+      }
+      digestOf(incoming).then((digest) => response.end(digest));
+    });
+    const host = await hostOf(origin);
+    const body = randomBytes(24 * MIB);
+    const expected = createHash('sha256').update(body).digest('hex');
+    await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const options = { host: '127.0.0.1', port: control.port, headers: { host }, agent: false };
+        const upload = request({ ...options, method: 'PUT' });
+        upload.setHeader('content-length', body.length);
+        upload.end(body);
+        const [answer] = (await once(upload, 'response')) as [IncomingMessage];
+        assert.equal(String((await answer.toArray())[0]), expected);
+        const download = request(options);
+        download.end();
+        const [response] = (await once(download, 'response')) as [IncomingMessage];
+        assert.equal(await digestOf(response), expected);
+      }),
+    );
   });
 
   it('whose client goes away end at the server too', async () => {

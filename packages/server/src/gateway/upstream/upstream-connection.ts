@@ -5,8 +5,10 @@ import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { BodyReader } from '../http1/body.ts';
 import type { ChunkData } from '../http1/chunked.ts';
 import { Parse } from '../http1/field-table.ts';
+import type { OutBuffer } from '../http1/out-buffer.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import { limits } from '../limits.ts';
+import { ReadBuffers, sharedBuffer } from '../read-buffers.ts';
 import type { Expiring, Sweep } from '../sweep.ts';
 import { TunnelAnswer, type TunnelTarget, tunnelRequest } from './loopback-tunnel.ts';
 import type { ResponseSink, UpstreamFailure } from './response-sink.ts';
@@ -23,9 +25,7 @@ type Address = { readonly host: string; readonly port: number } | { readonly pat
 
 const State = { head: 0, body: 1, tunnel: 2, gone: 3 } as const;
 
-/** Bytes are used up within the callback that brings them, so that all connections read into one buffer. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
-/** Likewise: what is read from it is used before the callback ends. */
+/** What is read from it is used before the callback ends. */
 const head = new ResponseHead();
 const NOTHING = Buffer.alloc(0);
 
@@ -58,6 +58,9 @@ export class UpstreamConnection implements Expiring, ChunkData {
   #persistent = false;
   #partialHead: Buffer | undefined;
   readonly #body = new BodyReader();
+  readonly #buffers = new ReadBuffers();
+  /** Whether the last read filled its buffer. */
+  #fullRead = false;
 
   /** @param tunnel how a server is reached that refuses connections from outside its own loopback */
   constructor(owner: ConnectionOwner, address: Address, tunnel: TunnelTarget | undefined) {
@@ -71,6 +74,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   }
 
   #dial(address: Address): Socket {
+    let first: Buffer | undefined = sharedBuffer;
     const options: NetConnectOpts & SocketConstructorOpts = {
       ...address,
       allowHalfOpen: true,
@@ -78,9 +82,15 @@ export class UpstreamConnection implements Expiring, ChunkData {
       keepAlive: true,
       keepAliveInitialDelay: limits.keepAliveProbe,
       onread: {
-        buffer: readBuffer,
-        callback: (length: number): boolean => {
-          this.#onBytes(readBuffer, 0, length);
+        // Node takes the first from it too, and keeps the one it has when there is none.
+        buffer: (() => {
+          const next = first ?? this.#nextBuffer();
+          first = undefined;
+          return next;
+        }) as () => Buffer,
+        callback: (length: number, buf: Uint8Array): boolean => {
+          this.#fullRead = length === buf.length;
+          this.#onBytes(buf as Buffer, 0, length);
           return true;
         },
       },
@@ -123,6 +133,16 @@ export class UpstreamConnection implements Expiring, ChunkData {
     return this.#heldBytes < limits.writeBuffer;
   }
 
+  /** Writes the message that `out` holds. */
+  writeFrom(out: OutBuffer): boolean {
+    return this.#held === undefined ? out.writeTo(this.socket) : this.write(out.take());
+  }
+
+  /** Whether all that was written has left the process. */
+  get isDrained(): boolean {
+    return this.#connected && this.#held === undefined && this.socket.writableLength === 0;
+  }
+
   get writable(): boolean {
     return this.#held === undefined ? this.socket.writable : !this.#endHeld;
   }
@@ -162,7 +182,28 @@ export class UpstreamConnection implements Expiring, ChunkData {
   }
 
   resume(): void {
-    this.socket.resume();
+    if (!this.#buffers.waiting) this.socket.resume();
+  }
+
+  /** Whether `buf` is this connection's own, so that its bytes can be lent to a writer. */
+  lends(buf: Buffer): boolean {
+    return this.#buffers.owns(buf);
+  }
+
+  /** Writes bytes of the own buffer as they are, and reads nothing more until they have left. */
+  lendTo(client: Socket, buf: Buffer, start: number, end: number): void {
+    const write = this.#buffers.lend();
+    client.write(buf.subarray(start, end), () => {
+      if (this.#buffers.written(write)) this.socket.resume();
+    });
+    if (client.writableLength === 0) return;
+    this.#buffers.wait(write);
+    this.socket.pause();
+  }
+
+  #nextBuffer(): Buffer | undefined {
+    const isBulk = this.#state === State.tunnel || (this.#state === State.body && !this.#body.done);
+    return this.#buffers.next(isBulk && this.#fullRead && this.#sink?.decodes === false);
   }
 
   /** The client is gone, or what it sends is no longer a request. */
@@ -339,6 +380,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
     if (this.#state === State.gone) return;
     this.#state = State.gone;
     this.#partialHead = undefined;
+    this.#buffers.release();
     this.owner.sweep.delete(this);
     this.owner.forget(this);
     // An end in order would let the server believe that it was heard to the end.
