@@ -20,6 +20,8 @@ export type PrivatePorts = { readonly only: readonly number[] } | { readonly exc
 export interface HeldRoute {
   /** Whether the first request is told upward, to have the sandbox resumed; else its next route comes by itself. */
   readonly wake: boolean;
+  /** Nothing brings it back by itself: no request waits. */
+  readonly paused?: true;
   /** SHA-256 of the agent's access token, lower-case hex: only who has it wakes a sandbox by the agent's port. */
   readonly agentTokenSha256?: string;
 }

@@ -30,6 +30,8 @@ export const limits = {
 
   /** How long a request waits for a sandbox that is being resumed, and how many of them do in one worker. */
   wakeTime: 60 * SECOND,
+  /** After which a person who waits for it sees a page that says so. */
+  wakePageTime: 2 * SECOND,
   waitingPerSandbox: 1024,
 
   connectTime: 10 * SECOND,

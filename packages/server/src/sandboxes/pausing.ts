@@ -6,7 +6,7 @@ import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
 import { isPaused, type PausedSandbox, type RunningSandbox, type SandboxRecord } from './sandbox-record.ts';
-import { heldRoute, runningRoute } from './sandbox-route.ts';
+import { heldRoute, pausedRoute, runningRoute } from './sandbox-route.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { startSandbox } from './starting.ts';
 
@@ -114,8 +114,7 @@ export class Pausing {
   async hold(record: SandboxRecord): Promise<void> {
     const { routes, tokens } = this.#core;
     const { lifecycle } = record.spec;
-    if (lifecycle.autoResume) await routes.setRoute(heldRoute(record, tokens, true));
-    else await routes.deleteRoute(record.id);
+    await routes.setRoute(lifecycle.autoResume ? heldRoute(record, tokens, true) : pausedRoute(record, tokens));
   }
 
   /** Waits until the place of a paused sandbox has been removed; without an ID, those of all. */

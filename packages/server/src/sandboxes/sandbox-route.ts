@@ -23,6 +23,11 @@ export function heldRoute(record: SandboxRecord, tokens: SandboxTokens, wake: bo
   };
 }
 
+/** Of a paused sandbox that requests do not wake: they are told so at once. */
+export function pausedRoute(record: SandboxRecord, tokens: SandboxTokens): Route {
+  return { ...common(record, tokens), address: '0.0.0.0', held: { wake: false, paused: true } };
+}
+
 function common(record: SandboxRecord, tokens: SandboxTokens): Omit<Route, 'address'> {
   const { network } = record.spec;
   return {

@@ -10,7 +10,7 @@ import { limits } from '../limits.ts';
 import { ReadBuffers, sharedBuffer } from '../read-buffers.ts';
 import { type Reader, readInto } from '../read-into.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
-import type { Destination } from '../routing/route-table.ts';
+import type { Destination, Held } from '../routing/route-table.ts';
 import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import type { Expiring } from '../sweep.ts';
 import { failureRefusal } from '../upstream/failure.ts';
@@ -216,7 +216,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       return -1;
     }
     const destination = this.#context.router.route(head);
-    if ('room' in destination) return this.#wait(destination.room, buf, end) ? -1 : bodyEnd;
+    if ('room' in destination) return this.#wait(destination, buf, end) ? -1 : bodyEnd;
     if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
 
     this.#destination = destination;
@@ -248,8 +248,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
    *
    * @returns false where it was refused and the connection goes on
    */
-  #wait(room: WaitingRoom, buf: Buffer, end: number): boolean {
-    const refusal = room.enter(this);
+  #wait({ room, isPage }: Held, buf: Buffer, end: number): boolean {
+    const refusal = room.enter(this, isPage);
     if (refusal !== undefined) return !this.#refuse(refusal, head);
     this.#state = State.waiting;
     this.#room = room;

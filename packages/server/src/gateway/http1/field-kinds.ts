@@ -15,6 +15,8 @@ export const Kind = {
   /** Forwarded-like fields: dropped in requests, ordinary in responses. */
   forwarded: 8,
   keepAlive: 9,
+  /** Narrowed in responses, ordinary in requests. */
+  setCookie: 10,
 } as const;
 
 interface Name {
@@ -30,6 +32,7 @@ for (const [name, kind] of [
   ['forwarded', Kind.forwarded],
   ['connection', Kind.connection],
   ['keep-alive', Kind.keepAlive],
+  ['set-cookie', Kind.setCookie],
   ['content-length', Kind.contentLength],
   ['x-forwarded-for', Kind.forwarded],
   ['x-forwarded-host', Kind.forwarded],

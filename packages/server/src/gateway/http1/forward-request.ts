@@ -36,7 +36,7 @@ export function writeRequestHead(
   for (let i = 0; i < fields.count; i++) {
     const kind = fields.kind(i);
     const keep =
-      kind === Kind.other
+      kind === Kind.other || kind === Kind.setCookie
         ? !connection.ends(buf, fields, i)
         : kind === Kind.host
           ? host === undefined

@@ -1,5 +1,8 @@
 // The head of a response as the client gets it: runs of the original bytes without what belonged to the other hop.
 
+import { ACCESS_COOKIE } from '../access/access-cookie.ts';
+import { narrowSetCookie } from '../access/narrow-set-cookie.ts';
+import { containsIgnoringCase } from './connection-options.ts';
 import { Kind } from './field-kinds.ts';
 import { Framing } from './framing.ts';
 import type { OutBuffer } from './out-buffer.ts';
@@ -34,6 +37,9 @@ export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: b
       case Kind.contentLength:
         keep = !bodyless;
         break;
+      case Kind.setCookie:
+        keep = isNarrow(buf, fields.valueStart(i), fields.valueEnd(i));
+        break;
       case Kind.upgrade:
         keep = head.status === 101 || head.status === 426;
         break;
@@ -45,7 +51,15 @@ export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: b
       default:
         keep = true;
     }
-    if (!keep) continue;
+    if (!keep) {
+      if (kind !== Kind.setCookie) continue;
+      const value = narrowSetCookie(buf.toString('latin1', fields.valueStart(i), fields.valueEnd(i)));
+      if (value === undefined) continue;
+      out.bytes(buf, runStart, runEnd);
+      out.text(`Set-Cookie: ${value}\r\n`);
+      runStart = runEnd = i + 1 < fields.count ? fields.lineStart(i + 1) : head.end - 2;
+      continue;
+    }
     const lineStart = fields.lineStart(i);
     if (runEnd !== lineStart) {
       out.bytes(buf, runStart, runEnd);
@@ -57,3 +71,10 @@ export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: b
   if (connection !== '') out.text(`Connection: ${connection}\r\n`);
   out.text('\r\n');
 }
+
+/** Whether the value of a Set-Cookie header at [start, end) can go on as it is. */
+function isNarrow(buf: Buffer, start: number, end: number): boolean {
+  return !containsIgnoringCase(buf, start, end, 'domain') && !containsIgnoringCase(buf, start, end, ACCESS_COOKIE_NAME);
+}
+
+const ACCESS_COOKIE_NAME = ACCESS_COOKIE.toLowerCase();

@@ -1,5 +1,7 @@
 // Header fields as `node:http2` reports them: names and values in turn.
 
+import { narrowSetCookie } from '../access/narrow-set-cookie.ts';
+
 export type Fields = Record<string, string | string[]>;
 
 /** Fields that belong to one hop, and have no place in HTTP/2 (RFC 9113, section 8.2.2). */
@@ -7,7 +9,11 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'tra
 
 export function endToEndFields(raw: readonly string[]): string[] {
   const fields: string[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) if (!HOP_BY_HOP.has(raw[i]!)) fields.push(raw[i]!, raw[i + 1]!);
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!;
+    const value = name === 'set-cookie' ? narrowSetCookie(raw[i + 1]!) : raw[i + 1]!;
+    if (value !== undefined && !HOP_BY_HOP.has(name)) fields.push(name, value);
+  }
   return fields;
 }
 

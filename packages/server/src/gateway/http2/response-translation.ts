@@ -1,5 +1,6 @@
 // An HTTP/1.1 response head as HTTP/2 header fields.
 
+import { narrowSetCookie } from '../access/narrow-set-cookie.ts';
 import { Kind } from '../http1/field-kinds.ts';
 import type { FieldTable } from '../http1/field-table.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
@@ -18,6 +19,11 @@ export function toHttp2Fields(head: ResponseHead): string[] {
       case Kind.contentLength:
         if (head.status < 200 || head.status === 204) continue;
         break;
+      case Kind.setCookie: {
+        const value = narrowSetCookie(fieldValue(head.buf, head.fields, i));
+        if (value !== undefined) fields.push('set-cookie', value);
+        continue;
+      }
       default:
         if (head.connection.ends(head.buf, head.fields, i)) continue;
     }

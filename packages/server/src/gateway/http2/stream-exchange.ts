@@ -73,7 +73,7 @@ export class StreamExchange implements ResponseSink, Waiter {
     this.#room = undefined;
     const destination = this.#context.router.route(this.#request);
     if ('room' in destination) {
-      const refusal = destination.room.enter(this);
+      const refusal = destination.room.enter(this, destination.isPage);
       if (refusal === undefined) this.#room = destination.room;
       else this.#refuse(refusal);
       return;

@@ -23,6 +23,8 @@ export interface Destination {
 /** Where a request waits for a sandbox that does not run. */
 export interface Held {
   readonly room: WaitingRoom;
+  /** Whether a person waits in a browser. */
+  readonly isPage: boolean;
 }
 
 interface PortEntry {
@@ -174,6 +176,7 @@ function isSameStart(known: Route, next: Route): boolean {
     known.generation === next.generation &&
     known.address === next.address &&
     known.held?.wake === next.held?.wake &&
+    known.held?.paused === next.held?.paused &&
     known.held?.agentTokenSha256 === next.held?.agentTokenSha256
   );
 }

@@ -5,6 +5,7 @@ import { type HostName, isSandboxId, parseHostName, parsePort } from '@sandport/
 import { checkAccess } from '../access/check-access.ts';
 import { isTrafficToken } from '../access/traffic-token.ts';
 import type { Refusal, Reply } from '../answers/refusal.ts';
+import { wantsHtml } from '../answers/wants-html.ts';
 import { decodePath, isControlRoute } from './control-routes.ts';
 import type { RequestFacts } from './request-facts.ts';
 import type { Destination, Held, RouteEntry, RouteTable } from './route-table.ts';
@@ -77,6 +78,7 @@ export class Router {
     }
     const entry = this.#table.sandbox(sandboxId);
     if (entry === undefined) return { code: 'url_sandbox_not_found', sandboxId };
+    if (entry.route.held?.paused) return { code: 'url_sandbox_paused', sandboxId };
     const { access } = entry;
     if (access?.isPrivate(port)) {
       const running = entry.room === undefined;
@@ -97,6 +99,6 @@ export class Router {
         return { code: 'wake_denied', sandboxId: route.sandboxId };
       }
     }
-    return { room };
+    return { room, isPage: request.method === 'GET' && wantsHtml(request) };
   }
 }

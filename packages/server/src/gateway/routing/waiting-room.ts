@@ -18,7 +18,7 @@ export class WaitingRoom implements Expiring {
   readonly #sweep: Sweep;
   readonly #wake: (() => void) | undefined;
   /** Each with the time until which it waits. */
-  readonly #waiters = new Map<Waiter, number>();
+  readonly #waiters = new Map<Waiter, { readonly until: number; readonly isPage: boolean }>();
 
   /** @param wake has the sandbox resumed; undefined where its route comes by itself */
   constructor(sandboxId: string, sweep: Sweep, wake: (() => void) | undefined) {
@@ -27,17 +27,22 @@ export class WaitingRoom implements Expiring {
     this.#wake = wake;
   }
 
-  /** @returns undefined, or why it may not wait */
-  enter(waiter: Waiter): Refusal | undefined {
+  /**
+   * @param isPage whether a person looks at it, who is shown a page that waits on where it takes longer
+   * @returns undefined, or why it may not wait
+   */
+  enter(waiter: Waiter, isPage: boolean): Refusal | undefined {
     if (this.#waiters.size >= limits.waitingPerSandbox) {
       return { code: 'too_many_connections', sandboxId: this.#sandboxId, limit: limits.waitingPerSandbox };
     }
     if (this.#waiters.size === 0) {
       this.#sweep.add(this);
-      this.deadline = this.#sweep.now + limits.wakeTime;
+      this.deadline = 0;
       this.#wake?.();
     }
-    this.#waiters.set(waiter, this.#sweep.now + limits.wakeTime);
+    const until = this.#sweep.now + (isPage ? limits.wakePageTime : limits.wakeTime);
+    this.#waiters.set(waiter, { until, isPage });
+    if (this.deadline === 0 || this.deadline > until) this.deadline = until;
     return undefined;
   }
 
@@ -63,12 +68,13 @@ export class WaitingRoom implements Expiring {
   onDeadline(): void {
     const { now } = this.#sweep;
     let next = Number.POSITIVE_INFINITY;
-    for (const [waiter, until] of [...this.#waiters]) {
+    for (const [waiter, { until, isPage }] of [...this.#waiters]) {
       if (until > now) {
         next = Math.min(next, until);
       } else {
         this.leave(waiter);
-        waiter.onWakeFailure({ code: 'url_sandbox_transitioning', sandboxId: this.#sandboxId });
+        const code = isPage ? 'sandbox_waking' : 'url_sandbox_transitioning';
+        waiter.onWakeFailure({ code, sandboxId: this.#sandboxId });
       }
     }
     if (this.#waiters.size > 0) this.deadline = next;
