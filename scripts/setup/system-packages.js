@@ -40,6 +40,8 @@ const extraNeeds = {
     // What images of sandboxes are made of that have nothing else.
     { what: 'a static busybox', package: 'busybox-static', present: hasStaticBusybox, debianOnly: true },
     { what: 'the musl C library', package: 'musl', present: hasMusl, debianOnly: true },
+    // What people open public URLs in.
+    program('chromium', 'chromium'),
     // What the Python client speaks HTTP with.
     pythonLibrary('httpx', 'python3-httpx'),
     pythonLibrary('h2', 'python3-h2'),
