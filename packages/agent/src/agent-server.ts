@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { FILESYSTEM_SERVICE } from '@sandport/protocol/filesystem-rpc';
 import { TUNNEL_PATH } from '@sandport/protocol/loopback-tunnel';
+import { PORTS_SERVICE } from '@sandport/protocol/ports-rpc';
 import { PROCESS_SERVICE } from '@sandport/protocol/process-rpc';
 import { applyCors } from './access/cors.ts';
 import type { SandboxDefaults } from './access/sandbox-defaults.ts';
@@ -31,6 +32,7 @@ export function createAgentServer(root: string): Server {
   const rpc = new ConnectRouter({
     [PROCESS_SERVICE]: () => processService(defaults),
     [FILESYSTEM_SERVICE]: async () => (await import('./filesystem/service.ts')).filesystemService(defaults),
+    [PORTS_SERVICE]: async () => (await import('./ports/service.ts')).portsService(),
   });
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

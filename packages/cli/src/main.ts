@@ -9,6 +9,7 @@ import { addKillCommand } from './commands/kill.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addPauseCommand } from './commands/pause.ts';
+import { addPortsCommand } from './commands/ports.ts';
 import { addResumeCommand } from './commands/resume.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addUpCommand } from './commands/up.ts';
@@ -31,6 +32,7 @@ const commands = [
   addResumeCommand,
   addExecCommand,
   addUrlCommand,
+  addPortsCommand,
   addLogsCommand,
   addDoctorCommand,
 ];

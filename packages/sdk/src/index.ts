@@ -63,6 +63,8 @@ export {
   type NetworkUpdate,
   type NetworkUpdate as SandboxNetworkUpdate,
 } from './network-options.ts';
+export { PortSubscription } from './ports/port-subscription.ts';
+export type { PortInfo, PortListenOptions, Ports, PortWaitOptions } from './ports/ports.ts';
 export type {
   Pty,
   PtyConnectOptions,

@@ -16,6 +16,7 @@ import { InvalidArgumentError, NotFoundError, SandboxNotFoundError, SandportErro
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
+import { Ports } from './ports/ports.ts';
 import { Pty } from './pty/pty.ts';
 import type { RequestOptions } from './request-options.ts';
 import { type SandboxInfo, toInfo } from './sandbox-info.ts';
@@ -48,6 +49,8 @@ export class Sandbox implements AsyncDisposable {
   readonly commands: Commands;
   readonly files: Files;
   readonly pty: Pty;
+  /** Which servers in it can be reached. */
+  readonly ports: Ports;
   readonly #accessToken: string | undefined;
   readonly #config: ConnectionConfig;
   readonly #agent: AgentClient;
@@ -70,6 +73,7 @@ export class Sandbox implements AsyncDisposable {
     this.commands = new Commands(this.#agent, config);
     this.files = new Files(this.#agent, config);
     this.pty = new Pty(this.#agent, config);
+    this.ports = new Ports(this.#agent, config, (port) => this.getUrl(port));
   }
 
   /**

@@ -29,6 +29,11 @@ export class MessageStream {
     return !this.#response.writableNeedDrain;
   }
 
+  /** Bytes that were sent and that the client has not taken yet. */
+  get waiting(): number {
+    return this.#response.writableLength;
+  }
+
   /** Sends one message at once. After the end or a broken connection it does nothing. */
   send(message: unknown): void {
     if (this.#response.writableEnded || this.#response.destroyed) return;

@@ -3,6 +3,7 @@
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
+import { SHELL_COMMAND_PATH, shellCommand } from './shell-command.ts';
 
 /** The address every sandbox has inside; a name for it keeps `getfqdn` from asking the resolver. */
 const INSIDE_ADDRESS = '169.254.0.21';
@@ -22,6 +23,7 @@ export function systemFiles(init: AgentInit, identity: ReadonlyMap<string, strin
       '/etc/resolv.conf',
       `${init.nameservers.map((address) => `nameserver ${address}\n`).join('')}options timeout:2 attempts:2\n`,
     ],
+    [SHELL_COMMAND_PATH, shellCommand(init)],
     ['/.e2b', `ENV_ID=${init.templateId}\nTEMPLATE_ID=${init.templateId}\nBUILD_ID=${init.buildId ?? ''}\n`],
   ]);
   for (const [name, value] of identity) {
@@ -45,7 +47,7 @@ export function writeSystemFiles(root: string, files: ReadonlyMap<string, string
       mkdirSync(dirname(target), { recursive: true });
       // Images link /etc/resolv.conf to where systemd would write it: a link is replaced, not followed.
       if (lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(target);
-      writeFileSync(target, content, { mode: 0o644 });
+      writeFileSync(target, content, { mode: path === SHELL_COMMAND_PATH ? 0o755 : 0o644 });
     } catch (error) {
       process.stderr.write(`${path} not written: ${String(error)}\n`);
     }

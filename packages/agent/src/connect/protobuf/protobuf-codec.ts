@@ -3,6 +3,8 @@ import { PROTO_STREAM_CONTENT_TYPE, PROTO_UNARY_CONTENT_TYPE } from '@sandport/p
 import { filesystemMessages } from '@sandport/protocol/filesystem-messages';
 import { FILESYSTEM_SERVICE } from '@sandport/protocol/filesystem-rpc';
 import type { MessageTable } from '@sandport/protocol/message-table';
+import { portsMessages } from '@sandport/protocol/ports-messages';
+import { PORTS_SERVICE } from '@sandport/protocol/ports-rpc';
 import { processMessages } from '@sandport/protocol/process-messages';
 import { PROCESS_SERVICE } from '@sandport/protocol/process-rpc';
 import type { Codec } from '../codec.ts';
@@ -13,6 +15,7 @@ import { encodeMessage } from './encode.ts';
 const tables: Readonly<Record<string, MessageTable>> = {
   [PROCESS_SERVICE]: processMessages,
   [FILESYSTEM_SERVICE]: filesystemMessages,
+  [PORTS_SERVICE]: portsMessages,
 };
 
 /** The messages of method `X` are `XRequest` and `XResponse`. */

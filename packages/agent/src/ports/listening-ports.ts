@@ -1,0 +1,39 @@
+// What is open: the listening sockets, by port.
+import { readFileSync } from 'node:fs';
+import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import type { ListeningPort } from '@sandport/protocol/ports-rpc';
+import { findSocketOwners } from './socket-owners.ts';
+import { isLoopback, type ListeningSocket, readSocketTable } from './socket-table.ts';
+
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+
+/** Sockets by port, in the order of the ports, without the agent's own. */
+export function listeningSockets(): Map<number, ListeningSocket[]> {
+  const sockets = TABLES.flatMap((table) => readSocketTable(readIfThere(table)));
+  const byPort = Map.groupBy(
+    sockets.sort((left, right) => left.port - right.port),
+    ({ port }) => port,
+  );
+  byPort.delete(AGENT_PORT);
+  return byPort;
+}
+
+/** Looks up who listens, which costs a look at every process. */
+export function describePorts(byPort: ReadonlyMap<number, readonly ListeningSocket[]>): ListeningPort[] {
+  if (byPort.size === 0) return [];
+  const owners = findSocketOwners([...byPort.values()].flat());
+  return [...byPort].map(([port, sockets]) => {
+    const addresses = [...new Set(sockets.map(({ address }) => address))];
+    const owner = sockets.map(({ inode }) => owners.get(inode)).find((found) => found !== undefined);
+    return { port, addresses, ...(addresses.every(isLoopback) && { loopbackOnly: true }), ...owner };
+  });
+}
+
+/** A kernel without IPv6 has no table of it. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
