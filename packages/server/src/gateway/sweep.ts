@@ -12,10 +12,13 @@ export class Sweep {
   /** Milliseconds of a clock that never goes back, as of the last sweep. */
   now: number;
   readonly #members = new Set<Expiring>();
+  readonly #clock: () => number;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(interval: number = limits.sweepInterval) {
-    this.now = performance.now();
+  /** @param clock milliseconds that never go back */
+  constructor(interval: number = limits.sweepInterval, clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+    this.now = clock();
     this.#timer = setInterval(() => this.#sweep(), interval);
     this.#timer.unref();
   }
@@ -29,7 +32,7 @@ export class Sweep {
   }
 
   #sweep(): void {
-    this.now = performance.now();
+    this.now = this.#clock();
     for (const member of this.#members) {
       if (member.deadline !== 0 && member.deadline <= this.now) {
         member.deadline = 0;

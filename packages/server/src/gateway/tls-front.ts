@@ -10,12 +10,19 @@ export class TlsFront {
   /** The TCP socket under each handshake, by its two ends: a `TLSSocket` does not give it away. */
   readonly #shaking = new Map<string, Socket>();
 
-  /** @param onSecure takes the connection once the handshake is done, with the TCP socket under it */
-  constructor(tls: GatewayTls, onSecure: (socket: TLSSocket, tcp: Socket) => void) {
+  /**
+   * @param onSecure takes the connection once the handshake is done, with the TCP socket under it
+   * @param handshakeTimeout milliseconds that a handshake may take
+   */
+  constructor(
+    tls: GatewayTls,
+    onSecure: (socket: TLSSocket, tcp: Socket) => void,
+    handshakeTimeout: number = limits.tlsHandshakeTime,
+  ) {
     this.#server = createServer({
       ...contextOf(tls),
       ALPNProtocols: ['h2', 'http/1.1'],
-      handshakeTimeout: limits.tlsHandshakeTime,
+      handshakeTimeout,
       allowHalfOpen: true,
     });
     this.#server.on('secureConnection', (socket: TLSSocket) => {
