@@ -26,6 +26,8 @@ export class FakeControl implements AsyncDisposable {
   readonly port: number;
   routes: Route[] = [];
   services: ServiceRoute[] = [];
+  /** What workers have said. */
+  readonly messages: GatewayUpward[] = [];
   worker!: ChildProcess;
   output = '';
   /** Whether the worker's end is meant. */
@@ -119,6 +121,7 @@ export class FakeControl implements AsyncDisposable {
   }
 
   #onMessage(message: GatewayUpward): void {
+    this.messages.push(message);
     const index = this.#waiting.findIndex((one) => one.matches(message));
     if (index !== -1) this.#waiting.splice(index, 1)[0]!.resolve();
   }
