@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { benchmarkAgent } from './agent/agent.ts';
 import { benchmarkCreate } from './create/create.ts';
 import { benchmarkGateway } from './gateway/gateway.ts';
+import { benchmarkLife } from './life/life.ts';
 import { machineFacts } from './support/machine-facts.ts';
 
 interface BenchmarkOptions {
@@ -30,6 +31,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   gateway: {
     about: 'the gateway beside nginx, HAProxy, Caddy and the reverse proxy of Go, each on one processor',
     run: benchmarkGateway,
+  },
+  life: {
+    about: 'pause, resume, wake, fork and kill, beside the checkpoint and restore of bare runsc',
+    run: benchmarkLife,
   },
 };
 const DEFAULT_ROUNDS = '10';

@@ -11,8 +11,8 @@ import { HIDE_SYSCTL_NET } from '@sandport/server/host/runtime/runsc';
 
 export type RuntimeName = 'runsc' | 'runc';
 
-const PORT = 3000;
-const names = slotNames('bench0');
+export const PORT = 3000;
+export const names = slotNames('bench0');
 const CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_SETGID', 'CAP_SETUID', 'CAP_NET_BIND_SERVICE'];
 
 /** Milliseconds from the start of the runtime to the first byte of a command's output. */
@@ -66,7 +66,7 @@ async function withContainer<T>(
   }
 }
 
-const FLAGS = {
+export const FLAGS = {
   runsc: ['--platform=systrap', '--network=sandbox', '--ignore-cgroups', '--overlay2=root:memory'],
   runc: [],
 } as const;
@@ -87,7 +87,7 @@ async function end(runtime: RuntimeName, bundle: string, child: ChildProcess | u
   }
 }
 
-function config(rootfs: string, bundle: string, args: readonly string[], slot: Slot): object {
+export function config(rootfs: string, bundle: string, args: readonly string[], slot: Slot): object {
   return {
     ociVersion: '1.0.2',
     root: { path: rootfs, readonly: true },
@@ -116,7 +116,7 @@ function config(rootfs: string, bundle: string, args: readonly string[], slot: S
   };
 }
 
-function answers(): Promise<boolean> {
+export function answers(): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: INSIDE_ADDRESS, port: PORT, timeout: 1000 });
     socket.on('connect', () => socket.write('GET / HTTP/1.0\r\n\r\n'));

@@ -46,8 +46,15 @@ describe('auto-resume', () => {
     const left = (await sandbox.getInfo()).endAt.getTime() - Date.now();
     assert(Math.abs(left - 300_000) < 20_000, `it lives five minutes more: ${left}`);
 
-    // Also by a command, which goes to the agent.
+    // Whoever follows a command sees it break off, asks whether the sandbox runs, and does not wake it by that.
+    const followed = await sandbox.commands.run('sleep 1000', { background: true });
+    const broken = assert.rejects(followed.wait());
     await sandbox.pause();
+    await broken;
+    assert.equal(await sandbox.isRunning(), false);
+    assert.equal(await stateOf(sandbox), 'paused');
+
+    // Also by a command, which goes to the agent.
     assert.equal((await sandbox.commands.run('echo awake')).stdout, 'awake\n');
     await sandbox.kill();
   });

@@ -181,6 +181,13 @@ describe('a sandbox that does not run', () => {
     await woken;
   });
 
+  it('is not woken by the question whether it runs', async () => {
+    using client = new RawClient(control.port);
+    client.send(`GET /health HTTP/1.1\r\nHost: 49983-one.${DOMAIN}\r\n\r\n`);
+    await client.expect(/HTTP\/1\.1 502 .*The sandbox was not found/s);
+    assert.equal(await wakesUntil(start), 0);
+  });
+
   it('is asked for again when the control process has come back', async () => {
     using client = new RawClient(control.port);
     const woken = control.next(isWake);

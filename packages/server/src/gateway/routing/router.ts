@@ -6,11 +6,12 @@ import { checkAccess } from '../access/check-access.ts';
 import { isTrafficToken } from '../access/traffic-token.ts';
 import type { Refusal, Reply } from '../answers/refusal.ts';
 import { wantsHtml } from '../answers/wants-html.ts';
-import { decodePath, isControlRoute } from './control-routes.ts';
+import { cleanPath, decodePath, isControlRoute } from './control-routes.ts';
 import type { RequestFacts } from './request-facts.ts';
 import type { Destination, Held, RouteEntry, RouteTable } from './route-table.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
+const HEALTH_PATH = '/health';
 const SHARED_LABEL = 'sandbox';
 const ID_HEADER = 'e2b-sandbox-id';
 const AGENT_TOKEN_HEADER = 'x-access-token';
@@ -92,6 +93,10 @@ export class Router {
 
   /** Access is checked before a sandbox is woken, also to its agent, which cannot do it itself. */
   #toWaitingRoom(request: RequestFacts, { route }: RouteEntry, room: WaitingRoom, port: number): Held | Refusal {
+    // Clients ask for the agent's health when a connection breaks, as it does in a pause: that is to wake nothing.
+    if (port === AGENT_PORT && route.held?.wake && cleanPath(request.path()) === HEALTH_PATH) {
+      return { code: 'url_sandbox_not_found', sandboxId: route.sandboxId };
+    }
     const digest = route.held?.agentTokenSha256;
     if (port === AGENT_PORT && digest !== undefined) {
       const token = request.header(AGENT_TOKEN_HEADER);

@@ -25,7 +25,7 @@ export const HIDE_SYSCTL_NET = [
  * A checkpoint that fails without leave-running ends the sandbox. Compression costs more than the disk saves, and
  * bypassing the page cache is three times as fast from some hundred megabytes on.
  */
-const SAVE_FLAGS = ['--leave-running', '--compression=none', '--exclude-committed-zero-pages', '--direct'];
+export const SAVE_FLAGS = ['--leave-running', '--compression=none', '--exclude-committed-zero-pages', '--direct'];
 
 export interface RuntimePlace {
   /** Directory under /run for this instance's runtime state. */

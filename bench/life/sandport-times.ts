@@ -1,0 +1,64 @@
+// Ours: what a program sees that pauses, resumes and forks a sandbox whose URL it asks.
+import { setTimeout as delay } from 'node:timers/promises';
+import { Sandbox } from 'sandport';
+import { holdingServer, PORT } from './program.ts';
+
+export interface LifeTimes {
+  /** Milliseconds until the call returned. */
+  readonly pause: number;
+  readonly kill: number;
+  /** Milliseconds from the call to the first answer of the URL. */
+  readonly resume: number;
+  readonly fork: number;
+  /** Milliseconds of one request to the URL of a paused sandbox. */
+  readonly wake: number;
+}
+
+export async function lifeTimes(
+  options: { apiKey: string; domain: string },
+  megabytes: number,
+  untilIdle: () => Promise<void>,
+): Promise<LifeTimes> {
+  const sandbox = await Sandbox.create({ ...options, lifecycle: { onTimeout: 'pause', autoResume: true } });
+  try {
+    const [, program] = holdingServer(megabytes);
+    await sandbox.files.write('program.js', program!);
+    await sandbox.commands.run('node program.js', { background: true, timeoutMs: 0 });
+    await firstAnswer(sandbox);
+    const pause = await timed(() => sandbox.pause());
+    await untilIdle();
+    const resume = await timed(async () => {
+      await sandbox.connect();
+      await firstAnswer(sandbox);
+    });
+    await sandbox.pause();
+    await untilIdle();
+    const wake = await timed(() => firstAnswer(sandbox));
+    let child: Sandbox | undefined;
+    const fork = await timed(async () => {
+      const [made] = await sandbox.fork();
+      if (!(made instanceof Sandbox)) throw made;
+      child = made;
+      await firstAnswer(made);
+    });
+    const kill = await timed(() => child!.kill());
+    return { pause, resume, wake, fork, kill };
+  } finally {
+    await sandbox.kill();
+  }
+}
+
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await task();
+  return performance.now() - started;
+}
+
+async function firstAnswer(sandbox: Sandbox): Promise<void> {
+  for (;;) {
+    const response = await fetch(sandbox.getUrl(PORT));
+    const text = await response.text();
+    if (response.ok && text.startsWith('holds')) return;
+    await delay(2);
+  }
+}
