@@ -23,15 +23,15 @@ const TITLE_WIDTH = 52;
 
 export async function benchmarkLife(options: { readonly rounds: number; readonly signal: AbortSignal }): Promise<void> {
   const { base } = await readInstallation();
-  const server = await SandportServer.start('runsc');
+  const server = await SandportServer.start('runsc', ['--warm', '0']);
   const samples = SIZES_MB.map(() => Object.fromEntries(KINDS.map((kind) => [kind, new Samples()])));
   try {
     // The first round fills the page cache for all, and is not counted.
     for (let round = 0; round <= options.rounds; round++) {
       for (const [index, megabytes] of SIZES_MB.entries()) {
         options.signal.throwIfAborted();
-        const ours = await lifeTimes(server.options, megabytes, () => untilIdle(server.data));
-        await untilIdle(server.data);
+        const ours = await lifeTimes(server.options, megabytes, () => untilIdle(server.data, 0));
+        await untilIdle(server.data, 0);
         const times = { ...ours, ...(await bareTimes(base.image.rootfs, megabytes)) };
         if (round > 0) for (const kind of KINDS) samples[index]![kind]!.add(times[kind]);
       }

@@ -156,7 +156,8 @@ describe('a sandbox that does not run', () => {
   });
 
   it('is woken only by who has access, also to its agent', async () => {
-    const access = { kind: 'token', tokenSha256: sha256('let-me-in') } as const;
+    const keys = { sessionKey: '0'.repeat(64), urlKey: '1'.repeat(64) };
+    const access = { kind: 'token', tokenSha256: sha256('let-me-in'), ...keys } as const;
     const agentTokenSha256 = sha256('agent-token');
     await control.apply({ type: 'set-route', route: held({ access, held: { wake: true, agentTokenSha256 } }) });
     const ask = async (name: string, header: string) => {
