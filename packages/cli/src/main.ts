@@ -8,6 +8,7 @@ import { addExecCommand } from './commands/exec.ts';
 import { addKillCommand } from './commands/kill.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLogsCommand } from './commands/logs.ts';
+import { addNetworkCommand } from './commands/network.ts';
 import { addPauseCommand } from './commands/pause.ts';
 import { addPortsCommand } from './commands/ports.ts';
 import { addResumeCommand } from './commands/resume.ts';
@@ -33,6 +34,7 @@ const commands = [
   addExecCommand,
   addUrlCommand,
   addPortsCommand,
+  addNetworkCommand,
   addLogsCommand,
   addDoctorCommand,
 ];

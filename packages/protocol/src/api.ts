@@ -138,6 +138,36 @@ export const SignedUrl = Type.Object({
 });
 export type SignedUrl = Static<typeof SignedUrl>;
 
+/** What a sandbox may reach, and what became of what it tried. Secrets are left out. */
+export const NetworkReport = Type.Object({
+  sandboxID: Type.String(),
+  allowInternetAccess: Type.Optional(Type.Boolean()),
+  network: NetworkOptions,
+  /** Since the sandbox was started or resumed. */
+  traffic: Type.Object({
+    connections: Type.Integer(),
+    sentBytes: Type.Integer(),
+    receivedBytes: Type.Integer(),
+    /** Packets, connections and questions about names. */
+    denied: Type.Integer(),
+  }),
+  /** The latest first. */
+  denials: Type.Array(
+    Type.Object({
+      /** RFC 3339. */
+      at: Type.String(),
+      protocol: Type.Union([Type.Literal('tcp'), Type.Literal('udp'), Type.Literal('dns')]),
+      /** As the sandbox gave it, or had it from the resolver. */
+      name: Type.Optional(Type.String()),
+      address: Type.Optional(Type.String()),
+      port: Type.Optional(Type.Integer()),
+      reason: Type.String(),
+      count: Type.Integer(),
+    }),
+  ),
+});
+export type NetworkReport = Static<typeof NetworkReport>;
+
 export const TimeoutBody = Type.Object({
   /** Seconds from now. */
   timeout: Type.Integer(),

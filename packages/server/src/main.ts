@@ -66,6 +66,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ready: READY_AHEAD,
     warm: { template: installation.base, least: Math.min(LEAST_WARM, settings.warm), most: settings.warm },
     permittedRanges: settings.permittedRanges,
+    egressLimits: settings.egressLimits,
     nameservers: settings.nameservers ?? (await machineNameservers()),
     onBackgroundError: (event, error) => logger.error({ error }, event),
   });

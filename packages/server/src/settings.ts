@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { SandportError } from '@sandport/protocol/errors';
 import type { ListenAddress } from '@sandport/protocol/routes';
 import { disjointRanges } from './egress/address-ranges.ts';
+import type { EgressLimits } from './host/host.ts';
 import { sandportHome } from './host/image/installation.ts';
 import type { ResourceLimits, RuntimeName } from './host/runtime/runtime.ts';
 
@@ -19,6 +20,10 @@ export interface ServerOptions {
   readonly nameservers?: readonly string[] | undefined;
   /** Private IPv4 ranges that sandboxes may reach all the same. Default none. */
   readonly permit?: readonly string[] | undefined;
+  /** Connections to the outside that a sandbox may have at once. Default: no limit. */
+  readonly egressConnections?: number | undefined;
+  /** Megabits a second of a sandbox, in each direction. Default: no limit. */
+  readonly egressBandwidthMbit?: number | undefined;
   /** Default `runsc`. */
   readonly runtime?: string | undefined;
   /** Gateway workers. Default: one a processor, at most 4. */
@@ -43,6 +48,7 @@ export interface Settings {
   readonly nameservers: readonly string[] | undefined;
   /** Private ranges that sandboxes may reach all the same, disjoint. */
   readonly permittedRanges: readonly string[];
+  readonly egressLimits: EgressLimits;
   readonly runtime: RuntimeName;
   readonly gateways: number;
   readonly maxSandboxes: number;
@@ -84,6 +90,10 @@ export function readSettings(options: ServerOptions): Settings {
     listen,
     domain,
     nameservers: options.nameservers?.length ? options.nameservers.map(readNameserver) : undefined,
+    egressLimits: {
+      connections: readLimit('--egress-connections', options.egressConnections, 1_000_000),
+      bandwidthMbit: readLimit('--egress-bandwidth', options.egressBandwidthMbit, 100_000),
+    },
     permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
@@ -136,6 +146,10 @@ function readRange(text: string): string {
   const isRange = isIPv4(address!) && more === undefined && /^(?:[0-9]|[12][0-9]|3[0-2])$/.test(prefix ?? '32');
   if (!isRange) throw invalid('--permit', text, 'an IPv4 address or a CIDR range such as 10.1.0.0/16');
   return text;
+}
+
+function readLimit(option: string, value: number | undefined, most: number): number | undefined {
+  return value === undefined ? undefined : readCount(option, value, value, most);
 }
 
 function readCount(option: string, value: number | undefined, fallback: number, most: number, least = 1): number {

@@ -9,6 +9,8 @@ export interface ServerFlags {
   readonly domain?: string;
   readonly nameserver?: string[];
   readonly permit?: string[];
+  readonly egressConnections?: number;
+  readonly egressBandwidth?: number;
   readonly runtime?: string;
   readonly gateways?: number;
   readonly maxSandboxes?: number;
@@ -30,6 +32,12 @@ export function addServerOptions(command: Command): Command {
       collect,
     )
     .option('--permit <cidr>', 'a private range that sandboxes may reach all the same; can be repeated', collect)
+    .option(
+      '--egress-connections <number>',
+      'connections to the outside of a sandbox at once (default: no limit)',
+      wholeNumber,
+    )
+    .option('--egress-bandwidth <Mbit/s>', 'of a sandbox, in each direction (default: no limit)', wholeNumber)
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
     .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
@@ -40,8 +48,16 @@ export function addServerOptions(command: Command): Command {
 }
 
 export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boolean } {
-  const { nameserver: nameservers, memory, cpus, disk, keep, ...same } = flags;
-  return { ...same, nameservers, memoryMB: memory, cpuCount: cpus, diskSizeMB: disk, keep: keep ?? false };
+  const { nameserver: nameservers, egressBandwidth: egressBandwidthMbit, memory, cpus, disk, keep, ...same } = flags;
+  return {
+    ...same,
+    nameservers,
+    egressBandwidthMbit,
+    memoryMB: memory,
+    cpuCount: cpus,
+    diskSizeMB: disk,
+    keep: keep ?? false,
+  };
 }
 
 function collect(value: string, before: string[] = []): string[] {

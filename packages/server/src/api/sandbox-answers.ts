@@ -57,7 +57,7 @@ export function detailAnswer(record: SandboxRecord, tokens: SandboxTokens): Sand
   };
 }
 
-function networkAnswer(network: NetworkSpec): NetworkOptions {
+export function networkAnswer(network: NetworkSpec): NetworkOptions {
   return {
     allowPublicTraffic: network.allowPublicTraffic,
     ...(network.publicPorts !== undefined && { publicPorts: [...network.publicPorts] }),

@@ -5,14 +5,16 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
 import { SandportError } from '@sandport/protocol/errors';
+import type { EgressTraffic } from '../egress/messages.ts';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
 import { type AgentPlace, initialiseAgent, untilAgentListens } from './agent-client.ts';
 import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
-import { Egress } from './network/egress.ts';
+import { Egress, type EgressReport } from './network/egress.ts';
 import { type EgressPolicy, OPEN } from './network/egress-policy.ts';
+import { shapeSlot } from './network/shape-slot.ts';
 import {
   createSlots,
   cutSlot,
@@ -33,6 +35,13 @@ import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.
 import type { DemandBounds } from './warm/demand.ts';
 import { WarmPool } from './warm/warm-pool.ts';
 
+export interface EgressLimits {
+  /** Open at once, directly and through the proxy each. */
+  readonly connections: number | undefined;
+  /** Megabits a second, in each direction. */
+  readonly bandwidthMbit: number | undefined;
+}
+
 export interface HostOptions {
   /** Short name of this instance, a-z0-9, at most 6 characters. */
   readonly instance: string;
@@ -46,6 +55,8 @@ export interface HostOptions {
   readonly warm: { readonly template: Template } & DemandBounds;
   /** Private ranges that sandboxes may reach all the same. */
   readonly permittedRanges: readonly string[];
+  /** Of each sandbox; undefined: no limit. */
+  readonly egressLimits: EgressLimits;
   /** Whom Sandport's resolver asks. */
   readonly nameservers: readonly string[];
   readonly onBackgroundError: (event: string, error: unknown) => void;
@@ -117,6 +128,7 @@ export class Host {
       interfacePrefix: this.#names.interfacePrefix,
       blockCidr: block.cidr,
       permitted: options.permittedRanges,
+      maxConnections: options.egressLimits.connections,
       nameservers: options.nameservers,
       onError: options.onBackgroundError,
     });
@@ -416,6 +428,15 @@ export class Host {
     await initialiseAgent(this.#agentOf(placement), init, AGENT_START_MS);
   }
 
+  /** What sandboxes sent, received and were denied, in the order of the placements. */
+  traffic(placements: readonly Placement[]): Promise<EgressTraffic[]> {
+    return this.#egress.traffic(placements.map(({ slot, address }) => ({ index: slot, address })));
+  }
+
+  networkReport({ slot, address }: Placement): Promise<EgressReport> {
+    return this.#egress.report({ index: slot, address });
+  }
+
   /** Whether a sandbox could reach the host, if its rules let it. */
   canReach(host: string): Promise<boolean> {
     return this.#egress.canReach(host);
@@ -454,6 +475,8 @@ export class Host {
     try {
       const [slot] = await createSlots(this.#names, [{ index, address: this.#block.addressOf(index) }]);
       if (this.#runtime.name === 'runc') await relaxSlot(slot!);
+      const { bandwidthMbit } = this.#options.egressLimits;
+      if (bandwidthMbit !== undefined) await shapeSlot(this.#names, slot!, bandwidthMbit);
       await this.#egress.addSlots([slot!]);
       return slot!;
     } catch (error) {

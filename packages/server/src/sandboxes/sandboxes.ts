@@ -1,8 +1,10 @@
 // The core: creates sandboxes, keeps their records, ends them at their time, and picks up where a stopped Sandport left off.
 import { randomUUID } from 'node:crypto';
 import { SandportError } from '@sandport/protocol/errors';
+import type { EgressTraffic } from '../egress/messages.ts';
 import type { Host, StartSource } from '../host/host.ts';
 import type { Template } from '../host/image/installation.ts';
+import type { EgressReport } from '../host/network/egress.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
 import type { Core, RouteSink, SandboxEvents } from './core.ts';
 import { readEgressProxy } from './egress-proxy-option.ts';
@@ -411,6 +413,22 @@ export class Sandboxes {
     validateEgress(egress);
     await this.#assertProxyReachable(egress);
     await this.#exclusive.run(id, () => this.#updateNetwork(this.#running(id, 'changed'), egress));
+  }
+
+  /** What a sandbox may reach, what it sent and received since it was started, and what it was denied of late. */
+  async networkReport(id: string): Promise<{ readonly network: NetworkSpec } & EgressReport> {
+    const record = this.#alive(id);
+    const report = isRunning(record)
+      ? await this.#options.host.networkReport(record.placement)
+      : { traffic: { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 }, denials: [] };
+    return { network: record.spec.network, ...report };
+  }
+
+  /** Of every sandbox that runs. */
+  async traffic(): Promise<Map<string, EgressTraffic>> {
+    const running = this.list().filter(isRunning);
+    const traffic = await this.#options.host.traffic(running.map(({ placement }) => placement));
+    return new Map(running.map(({ id }, index) => [id, traffic[index]!]));
   }
 
   async #assertProxyReachable({ egressProxy }: EgressSpec): Promise<void> {

@@ -2,7 +2,7 @@
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { NameLookup } from '../../dns/name-lookup.ts';
-import type { EgressSettings } from '../../egress/messages.ts';
+import type { Denial, EgressSettings, EgressTraffic } from '../../egress/messages.ts';
 import { ReachableRanges } from '../../egress/sandbox-egress.ts';
 import type { EgressPolicy } from './egress-policy.ts';
 import { EgressProcess } from './egress-process.ts';
@@ -20,7 +20,17 @@ export interface EgressOptions extends TableNames {
 
 /** One for each address block, in a range of user IDs that distributions leave unused. */
 const FIRST_UID = 60_578;
+/** Through the proxy, where the operator sets no limit: bounds what one sandbox takes of the process. */
 const MAX_CONNECTIONS = 10_000;
+/** Reported of one sandbox. */
+const MAX_DENIALS = 100;
+const NOTHING: EgressTraffic = { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 };
+
+export interface EgressReport {
+  readonly traffic: EgressTraffic;
+  /** The latest first. */
+  readonly denials: readonly Denial[];
+}
 
 export class Egress {
   readonly #firewall: Firewall;
@@ -33,7 +43,12 @@ export class Egress {
     this.#lookup = new NameLookup(nameservers);
     this.#ranges = new ReachableRanges(permitted);
     const uid = egressUid(options.blockCidr);
-    const settings: EgressSettings = { permitted, nameservers, uid, maxConnections: MAX_CONNECTIONS };
+    const settings: EgressSettings = {
+      permitted,
+      nameservers,
+      uid,
+      maxConnections: options.maxConnections ?? MAX_CONNECTIONS,
+    };
     this.#firewall = new Firewall({ ...options, egressUid: uid });
     this.#process = new EgressProcess({
       socketPath: join(options.dataDirectory, 'egress.sock'),
@@ -71,12 +86,45 @@ export class Egress {
     await this.#firewall.setEgress(address, policy);
   }
 
+  /** What slots sent, received and were denied, directly and through the proxy. */
+  async traffic(slots: readonly FirewallSlot[]): Promise<EgressTraffic[]> {
+    const [direct, proxied] = await Promise.all([this.#firewall.traffic(), this.#process.traffic()]);
+    return slots.map(({ index, address }) => sum(direct.get(index) ?? NOTHING, proxied[address] ?? NOTHING));
+  }
+
+  /** The same of one slot, and what it was denied of late, the latest first. */
+  async report(slot: FirewallSlot): Promise<EgressReport> {
+    const packets = await this.#firewall.denials(slot.address);
+    const [[traffic], known] = await Promise.all([
+      this.traffic([slot]),
+      this.#process.report(slot.address, [...new Set(packets.map(({ address }) => address))]),
+    ]);
+    const byPacketFilter = packets.map(
+      ({ from: _from, ...packet }): Denial => ({
+        ...packet,
+        name: known?.names[packet.address],
+        reason: this.#ranges.has(packet.address) ? 'the address is not allowed' : 'the address is not on the internet',
+      }),
+    );
+    const denials = [...byPacketFilter, ...(known?.denials ?? [])].sort((a, b) => b.at - a.at);
+    return { traffic: traffic!, denials: denials.slice(0, MAX_DENIALS) };
+  }
+
   /** Ends the egress process unless sandboxes go on, and takes the rules away when none is left. */
   async close({ sandboxesLeft }: { readonly sandboxesLeft: boolean }): Promise<void> {
     this.#lookup.close();
     await this.#process.stop({ keep: sandboxesLeft });
     if (!sandboxesLeft) await this.#firewall.remove();
   }
+}
+
+function sum(one: EgressTraffic, other: EgressTraffic): EgressTraffic {
+  return {
+    connections: one.connections + other.connections,
+    sentBytes: one.sentBytes + other.sentBytes,
+    receivedBytes: one.receivedBytes + other.receivedBytes,
+    denied: one.denied + other.denied,
+  };
 }
 
 /** @param blockCidr such as `198.18.8.0/21`; there are 64 of them */

@@ -20,6 +20,7 @@ function openFirewall(name: string) {
     interfacePrefix: `spt${name}-`,
     blockCidr: '198.19.248.0/21',
     permitted: [],
+    maxConnections: undefined,
     nameservers: ['192.0.2.53', '2001:db8::53'],
     egressUid: 60_578,
   };

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { EgressPorts } from '../../egress/messages.ts';
 import { runCommand } from '../run-command.ts';
+import { type DeniedPackets, readDeniedPackets } from './denied-packets.ts';
 import { type EgressPolicy, OPEN } from './egress-policy.ts';
 import { readTraffic, type SlotTraffic } from './slot-traffic.ts';
 import {
@@ -88,6 +89,11 @@ export class Firewall {
   /** What the packet filter counted, by slot index. */
   traffic(): Promise<Map<number, SlotTraffic>> {
     return readTraffic(this.#options.table);
+  }
+
+  /** What was refused of late to the slot at this address. */
+  denials(address: string): Promise<DeniedPackets[]> {
+    return readDeniedPackets(this.#options.table, address);
   }
 
   async remove(): Promise<void> {

@@ -3,12 +3,15 @@
 // it denies. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one.
 import { isIPv4 } from 'node:net';
 import type { EgressPorts } from '../../egress/messages.ts';
+import { DENIAL_LIFETIME } from './denied-packets.ts';
 import { type EgressPolicy, NEVER_REACHED } from './egress-policy.ts';
 import { INSIDE_ADDRESS, NEIGHBOUR_ADDRESS } from './slot.ts';
 import type { SlotTraffic } from './slot-traffic.ts';
 
 export interface TableNames {
   readonly table: string;
+  /** Connections of a slot at once; undefined: as many as it likes. */
+  readonly maxConnections: number | undefined;
   /** Of the machine's ends of the slots' veth pairs. */
   readonly interfacePrefix: string;
 }
@@ -24,7 +27,7 @@ export interface TableOptions extends TableNames {
 }
 
 /** Denials remembered of all sandboxes, and for how long. */
-const DENIALS = 'size 65535; timeout 5m';
+const DENIALS = `size 65535; timeout ${DENIAL_LIFETIME}s`;
 /**
  * Mark of connections that were refused after they had begun. What comes in on one that is denied is let through until
  * the sandbox has acknowledged it and was answered with a reset: without that its end would wait in vain.
@@ -134,7 +137,7 @@ export function portsScript({ table }: TableNames, { dns, proxy }: EgressPorts):
 
 /** @param counted what the slot's counters start from */
 export function addSlotScript(
-  { table, interfacePrefix }: TableNames,
+  { table, interfacePrefix, maxConnections }: TableNames,
   { index, address }: { readonly index: number; readonly address: string },
   counted: SlotTraffic = { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 },
 ): string {
@@ -155,6 +158,7 @@ table inet ${table} {
     goto refuse
   }
   chain pass_${index} {
+    ${maxConnections === undefined ? '' : `ct state new ct count over ${maxConnections} goto refuse_${index}`}
     ct state new counter name connections_${index}
     counter name sent_${index}
     accept
