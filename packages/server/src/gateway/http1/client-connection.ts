@@ -155,6 +155,11 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
         pos = this.#forwardBody(buf, pos, end);
       } else {
         if (this.#state === State.tunnel) this.#sendUp(buf, pos, end);
+        if (this.#state === State.waiting) {
+          // One read may have been on its way when the socket was paused.
+          this.#held = Buffer.from(buf.subarray(pos, end));
+          this.#pause();
+        }
         return;
       }
     }
