@@ -10,7 +10,9 @@ import { ConnectRouter } from './connect/router.ts';
 import { answerEmpty, answerError, answerJson } from './http/json-answer.ts';
 import { Initialization } from './init/init-route.ts';
 import type { Settings } from './init/settings.ts';
+import { IdleMemory } from './memory/idle-memory.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { loadedLibc } from './native/system.ts';
 import { processService } from './process/service.ts';
 import { serveTunnels } from './tunnel/loopback-tunnel.ts';
 
@@ -24,6 +26,7 @@ const UNAUTHORIZED = 'unauthorized access, please provide a valid access token o
 export function createAgentServer(root: string): Server {
   const initialization = new Initialization(root);
   const metrics = new Metrics();
+  const memory = new IdleMemory(loadedLibc);
   const defaults = (): SandboxDefaults => {
     const { settings } = initialization;
     if (settings === undefined) throw new Error('a method ran before /init');
@@ -62,6 +65,8 @@ export function createAgentServer(root: string): Server {
   const server = createServer(options, (request, response) => {
     // A client that goes away mid-answer is no failure of the agent.
     response.on('error', () => {});
+    memory.noteActivity();
+    response.once('close', () => memory.noteActivity());
     serve(request, response).catch((error: unknown) => {
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       if (!response.headersSent) answerError(response, 500, 'internal error of the agent');

@@ -37,6 +37,7 @@ export class Libc {
   readonly #setList: Native;
   readonly #ioctl: Native;
   readonly #waitpid: Native;
+  readonly #mallocTrim: Native;
   readonly #listxattr: Native;
   readonly #getxattr: Native;
   readonly #setxattr: Native;
@@ -65,6 +66,7 @@ export class Libc {
     );
     this.#removexattr = library.func('int removexattr(const char *path, const char *name)');
     this.#waitpid = library.func('int waitpid(int pid, _Out_ int *status, int options)');
+    this.#mallocTrim = library.func('int malloc_trim(size_t pad)');
     this.#spawn = new PosixSpawn(library);
   }
 
@@ -115,6 +117,11 @@ export class Libc {
   /** A device's own operation (ioctl(2)), on bytes that it reads or writes. */
   control(descriptor: number, request: number, bytes: Buffer): void {
     this.#check('ioctl', this.#ioctl(descriptor, request, bytes));
+  }
+
+  /** Returns free memory of the C library's heap to the system. */
+  trimHeap(): void {
+    this.#mallocTrim(0);
   }
 
   /** Names of a file's extended attributes; none where the file system has no such thing. */

@@ -20,4 +20,9 @@ export function libc(): Libc | undefined {
   return connection.libc;
 }
 
+/** The same, but only when it has been needed before: loading it takes memory. */
+export function loadedLibc(): Libc | undefined {
+  return connection?.libc;
+}
+
 export const reaper = new Reaper();
