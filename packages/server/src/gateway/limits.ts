@@ -34,6 +34,9 @@ export const limits = {
   wakePageTime: 2 * SECOND,
   waitingPerSandbox: 1024,
 
+  /** Informational responses (1xx) before one answer. */
+  interimResponses: 32,
+
   connectTime: 10 * SECOND,
   /** Idle connections to one port of one sandbox. */
   idleUpstreams: 64,

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { DOMAIN, FakeControl } from './testing/fake-control.ts';
+import { FrameType, frame, headersFrame, PREFACE } from './testing/http2-frames.ts';
 import { RawOrigin } from './testing/origin.ts';
 import { RawClient } from './testing/raw-client.ts';
 import { waitUntil } from './testing/wait-until.ts';
@@ -238,34 +239,13 @@ describe('smuggling from HTTP/2', () => {
     });
   }
 
-  /** A HEADERS frame with every field as a literal (RFC 7541, section 6.2.2), and the hidden request as DATA. */
-  function rawRequest(fields: readonly [string, string][]): Buffer {
-    const block = Buffer.concat(
-      fields.map(([name, value]) => Buffer.concat([Buffer.of(0), literal(name), literal(value)])),
-    );
-    return Buffer.concat([frame(0x1, 0x4, 1, block), frame(0x0, 0x1, 1, Buffer.from(HIDDEN))]);
-  }
-
-  function literal(text: string): Buffer {
-    const bytes = Buffer.from(text, 'latin1');
-    assert.ok(bytes.length < 127);
-    return Buffer.concat([Buffer.of(bytes.length), bytes]);
-  }
-
-  function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(payload.length, 0, 3);
-    head[3] = type;
-    head[4] = flags;
-    head.writeUInt32BE(stream, 5);
-    return Buffer.concat([head, payload]);
-  }
+  const rawRequest = (fields: readonly [string, string][]): Buffer =>
+    Buffer.concat([headersFrame(1, fields), frame(FrameType.data, 0x1, 1, Buffer.from(HIDDEN))]);
 
   /** Sends frames on a connection of their own, and waits until the gateway has answered in some way. */
   async function sendRaw(frames: Buffer): Promise<void> {
     using client = new RawClient(control.port);
-    client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-    client.socket.write(Buffer.concat([frame(0x4, 0, 0, Buffer.alloc(0)), frames]));
+    client.socket.write(Buffer.concat([PREFACE, frames]));
     // HEADERS or RST_STREAM on the stream, GOAWAY, or the end of the connection.
     const answered = /[\x01\x03].\x00\x00\x00\x01|\x07\x00\x00\x00\x00\x00/s;
     await waitUntil(() => answered.test(client.received.slice(9)) || client.ended !== undefined, 'an answer');

@@ -9,6 +9,7 @@ import { DOMAIN, FakeControl } from './testing/fake-control.ts';
 import { HttpOrigin } from './testing/origin.ts';
 import { RawClient } from './testing/raw-client.ts';
 import { secondTls } from './testing/test-tls.ts';
+import { waitUntil } from './testing/wait-until.ts';
 
 const routeTo = (origin: HttpOrigin, generation = 'g1'): Route => ({
   sandboxId: 'abc',
@@ -153,6 +154,38 @@ describe('gateway worker', () => {
     control.send({ type: 'stop', graceMs: 50 });
     assert.equal((await exited)[0], 0);
     await busy.untilEnded();
+  });
+
+  it('loses nothing but its own requests when it is killed beside another', async () => {
+    await using origin = await waiting();
+    await using first = await FakeControl.start([routeTo(origin)]);
+    await using second = await FakeControl.start([routeTo(origin)], [], undefined, first.port);
+    await using clients = new AsyncDisposableStack();
+    const busy = Array.from({ length: 32 }, () => clients.use(new RawClient(first.port)));
+    for (const client of busy) client.send(get(origin, '/wait'));
+    for (const client of busy) await client.expect(/begun/);
+    first.ending = true;
+    const exited = once(first.worker, 'exit');
+    first.worker.kill('SIGKILL');
+    await exited;
+    // The kernel has ended the connections of the one that is gone.
+    const lost = () => busy.filter(({ ended }) => ended !== undefined).length;
+    await waitUntil(() => lost() > 0, 'the end of its connections');
+    origin.server.emit('go');
+    let kept = 0;
+    for (const client of busy) {
+      if (client.ended !== undefined) continue;
+      await client.expect(/ended/);
+      kept++;
+    }
+    assert.equal(kept + lost(), busy.length);
+    assert.ok(kept > 0);
+    // Every new connection goes to the one that is left.
+    for (let i = 0; i < 8; i++) {
+      using client = new RawClient(second.port);
+      client.send(get(origin));
+      await client.expect(/at once/);
+    }
   });
 
   it('does not end at SIGINT, which Ctrl-C sends to the whole group', async () => {

@@ -55,6 +55,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   #sink: ResponseSink | undefined;
   #isHead = false;
   #requestSent = false;
+  #interims = 0;
   #persistent = false;
   #partialHead: Buffer | undefined;
   readonly #body = new BodyReader();
@@ -168,6 +169,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
     this.#state = State.head;
     this.#isHead = isHead;
     this.#requestSent = false;
+    this.#interims = 0;
     this.responded = false;
     if (this.#connected) this.deadline = 0;
   }
@@ -284,6 +286,10 @@ export class UpstreamConnection implements Expiring, ChunkData {
       return -1;
     }
     if (head.status < 200) {
+      if (++this.#interims > limits.interimResponses) {
+        this.#fail('malformed');
+        return -1;
+      }
       sink.onInterim(head);
       return bodyStart;
     }
