@@ -70,10 +70,14 @@ class Kept {
   }
 
   /** It runs, and goes on where it was. */
-  async assertAlive(): Promise<void> {
+  async assertAlive(at: string): Promise<void> {
     const expected = `${++this.#count}\n`;
     await this.sandbox.commands.run('echo > in');
-    await waitFor('the shell counts on', async () => (await this.sandbox.files.read('out')) === expected, 5000);
+    await waitFor(
+      `the shell counts on after ${at}`,
+      async () => (await this.sandbox.files.read('out')) === expected,
+      5000,
+    );
   }
 }
 
@@ -137,7 +141,7 @@ describe('faults', () => {
       await assertConsistent(server);
       if (expected === 'gone') kept = await Kept.create(server);
       else await kept.sandbox.connect({ timeoutMs: 3_600_000 });
-      await kept.assertAlive();
+      await kept.assertAlive(at);
     }
     await kept.sandbox.kill();
     assert.deepEqual(await server.stop(), []);
@@ -176,7 +180,7 @@ describe('faults', () => {
       // A paused one may be met by the next round as it is.
       if (state !== 'paused' || Math.random() < 0.5) {
         await kept.sandbox.connect({ timeoutMs: 3_600_000 });
-        await kept.assertAlive();
+        await kept.assertAlive(what);
       }
       if (round % 50 === 49) context.diagnostic(`${round + 1} rounds`);
     }

@@ -1,6 +1,6 @@
 // Pause and resume with the official client: what was there before is there afterwards, under the same ID and URL.
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox, SandboxNotFoundError } from 'e2b';
@@ -85,5 +85,33 @@ describe('pause with memory', () => {
     assert.equal(await sandbox.kill(), false);
     await assert.rejects(Sandbox.connect(sandbox.sandboxId, server.options), SandboxNotFoundError);
     await waitFor('it is removed', async () => (await readdir(join(server.data, 'snapshots'))).length === 0);
+  });
+
+  test('a pause that fails leaves the sandbox running, and a resumption that fails leaves it paused', async () => {
+    const sandbox = await Sandbox.create(server.options);
+    await sandbox.commands.run('python3 -m http.server 3000', { background: true });
+    const url = `https://${sandbox.getHost(3000)}/`;
+    await waitFor('the server answers', async () => (await fetch(url)).ok);
+    const snapshots = join(server.data, 'snapshots');
+    await rm(snapshots, { recursive: true, force: true });
+    await writeFile(snapshots, 'in the way');
+    await assert.rejects(sandbox.pause(), /could not be paused and runs on/);
+    assert.equal((await sandbox.getInfo()).state, 'running');
+    assert.equal((await fetch(url)).status, 200);
+    assert.equal((await sandbox.commands.run('echo here')).stdout, 'here\n');
+    await assert.rejects(sandbox.createSnapshot(), /the sandbox runs on/);
+    assert.equal((await fetch(url)).status, 200);
+
+    await rm(snapshots);
+    await sandbox.pause();
+    const [id] = await readdir(snapshots);
+    const content = join(snapshots, id!, 'content', 'checkpoint.img');
+    await rename(content, `${content}.away`);
+    await assert.rejects(sandbox.connect(), /could not be resumed and stays paused/);
+    assert.equal((await sandbox.getInfo()).state, 'paused');
+    await rename(`${content}.away`, content);
+    await sandbox.connect();
+    assert.equal((await fetch(url)).status, 200);
+    await sandbox.kill();
   });
 });
