@@ -140,6 +140,24 @@ for (const runtime of runtimes) {
       await assert.rejects(terminal.wait(), { exitCode: -1 });
     });
 
+    test('a terminal survives a pause with memory', {
+      skip: runtime === 'runsc' ? false : 'only gVisor keeps memory through a pause',
+    }, async () => {
+      const screen = new Screen();
+      const paused = await Sandbox.create(server.options);
+      const terminal = await paused.pty.create({ cols: 80, rows: 24, onData: () => {}, timeoutMs: 0 });
+      await paused.pty.sendInput(terminal.pid, new TextEncoder().encode('kept=here\n'));
+      await terminal.disconnect();
+      assert.equal(await paused.pause(), true);
+      const resumed = await Sandbox.connect(paused.sandboxId, server.options);
+      const again = await resumed.pty.connect(terminal.pid, { onData: screen.onData });
+      await resumed.pty.resize(terminal.pid, { cols: 101, rows: 41 });
+      await resumed.pty.sendInput(terminal.pid, new TextEncoder().encode('echo "<$kept $(stty size)>"; exit 6\n'));
+      await assert.rejects(again.wait(), { exitCode: 6 });
+      assert(screen.text.includes('<here 41 101>'), screen.text);
+      await resumed.kill();
+    });
+
     test('a terminal that is not there is told from one that is, and a missing directory is named', async () => {
       assert.equal(await sandbox.pty.kill(999_999), false);
       await assert.rejects(sandbox.pty.resize(999_999, { cols: 80, rows: 24 }), NotFoundError);

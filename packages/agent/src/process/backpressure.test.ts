@@ -112,3 +112,19 @@ test('what a killed process wrote before reaches a slow client', async () => {
   // The shell itself has written a few bytes elsewhere; the pieces that could be lost are thousands long.
   assert.ok(delivered > held - 64, `${delivered} of ${held}`);
 });
+
+test('a client that does not read holds back what runs in its terminal, and nothing else', async () => {
+  const before = agent.privateMemory();
+  const args = ['-c', 'stty raw; exec head -c 60000000 /dev/zero'];
+  const pty = { size: { cols: 80, rows: 24 } };
+  const answer = await open('Start', { process: { cmd: '/bin/sh', args }, pty, tag: 'terminal' });
+  const { body } = await agent.client.unary('List', {});
+  const { pid } = body.processes[0];
+  const held = await standsStill(pid);
+  assert.ok(held < 32 * MIB, `${held} bytes written before it was held back`);
+  assert.ok(agent.privateMemory() - before < 40 * MIB);
+  assert.equal((await agent.client.shell('echo free')).stdout, 'free\n');
+  let length = 0;
+  for await (const chunk of answer) length += chunk.length;
+  assert.ok(length > (60_000_000 * 4) / 3, 'all of it has arrived');
+});

@@ -54,9 +54,10 @@ export async function launch(options: LaunchOptions): Promise<LaunchedProcess> {
 
 async function launchBySystem(calls: Libc, options: LaunchOptions): Promise<LaunchedProcess> {
   reaper.start(libc);
-  if (options.terminal === undefined) return launchWithPipes(calls, options);
+  const size = options.terminal;
+  if (size === undefined) return launchWithPipes(calls, options);
   const { Terminal } = await import('./terminal.ts');
-  const terminal = new Terminal(calls, options.user, options.terminal);
+  const terminal = openTerminal(() => new Terminal(calls, options.user, size));
   try {
     const child = childOf(calls.actAs(options.user, () => spawn(calls, options, { terminal: terminal.device })));
     const { input, output } = terminal.connect();
@@ -72,6 +73,21 @@ async function launchBySystem(calls: Libc, options: LaunchOptions): Promise<Laun
   } catch (error) {
     terminal.close();
     throw error;
+  }
+}
+
+/** What fails here is the sandbox's terminals, not the program. */
+function openTerminal<Opened>(open: () => Opened): Opened {
+  try {
+    return open();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const exhausted = ['EMFILE', 'ENFILE', 'ENOSPC', 'EAGAIN', 'ENOMEM'].includes(code ?? '');
+    throw new ConnectError(
+      exhausted ? 'resource_exhausted' : 'internal',
+      `the sandbox has no terminal for it (${code ?? String(error)})`,
+      { cause: error },
+    );
   }
 }
 

@@ -10,6 +10,7 @@ export class TerminalInput extends Writable {
   readonly #descriptor: number;
   readonly #isOpen: () => boolean;
   #pause: NodeJS.Timeout | undefined;
+  #waiting: ((error: Error) => void) | undefined;
 
   /** @param descriptor of the agent's end, non-blocking */
   constructor(descriptor: number, isOpen: () => boolean) {
@@ -24,15 +25,17 @@ export class TerminalInput extends Writable {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     clearTimeout(this.#pause);
+    this.#waiting?.(error ?? closed());
     callback(error);
   }
 
   #write(bytes: Buffer, pauseMs: number, callback: (error?: Error) => void): void {
+    this.#waiting = undefined;
     let rest = bytes;
     let pause = pauseMs;
     try {
       while (rest.length > 0) {
-        if (!this.#isOpen()) throw new Error('the terminal is closed');
+        if (!this.#isOpen()) throw closed();
         rest = rest.subarray(writeSync(this.#descriptor, rest));
         pause = FIRST_PAUSE_MS;
       }
@@ -43,7 +46,12 @@ export class TerminalInput extends Writable {
         return;
       }
       const next = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      this.#waiting = callback;
       this.#pause = setTimeout(() => this.#write(rest, next, callback), pause);
     }
   }
+}
+
+function closed(): Error {
+  return new Error('the terminal is closed');
 }

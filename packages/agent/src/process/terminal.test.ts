@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EndEvent } from '@sandport/protocol/process-rpc';
 import { type CallOptions, collect, type StreamItem, startedPid } from '../testing/agent-client.ts';
 import { startAgent, type TestAgent } from '../testing/agent-process.ts';
@@ -159,6 +160,17 @@ test('more is typed than a terminal holds, and all of it arrives when the progra
   assert.equal((await screen.type(bytes)).status, 200);
   await screen.closed;
   assert.ok(screen.text.includes(createHash('sha256').update(bytes).digest('hex')), screen.text);
+});
+
+test('what was typed and never read is given up when the program ends', async () => {
+  const screen = await Screen.shell('stty raw -echo; echo ready; exec sleep 1000');
+  await screen.shows('ready');
+  const typed = screen.type(Buffer.alloc(1_000_000, 'x'));
+  const waits = await Promise.race([typed.then(() => false), delay(200, true)]);
+  assert.equal(waits, true);
+  await agent.client.unary('SendSignal', { process: { pid: screen.pid }, signal: 'SIGNAL_SIGKILL' });
+  assert.equal((await typed).body.code, 'failed_precondition');
+  await screen.closed;
 });
 
 test('several clients see the same terminal; when all are gone it goes on, and a later one finds it', async () => {
