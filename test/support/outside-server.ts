@@ -24,6 +24,8 @@ const ZONE: Readonly<Record<string, readonly (readonly number[])[]>> = {
   'large.test': Array.from({ length: 120 }, (_, index) => [203, 0, 113, 100 + index]),
   'metadata.test': [[169, 254, 169, 254]],
   'inner.test': [FIRST, [10, 0, 0, 1]],
+  /** The machine's own address, which is on this internet. */
+  'machine.test': [[203, 0, 113, 1]],
 };
 const secret = process.argv[2] ?? '';
 

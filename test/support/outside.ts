@@ -1,5 +1,5 @@
 // The internet of a test: a network namespace with servers, at documentation addresses (RFC 5737).
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { authorityCertificate, openAuthority } from '@sandport/server/egress/authority';
@@ -20,6 +20,7 @@ export class Outside implements AsyncDisposable {
   readonly #name: string;
   readonly #device: string;
   readonly #server: ChildProcess;
+  #watches = 0;
 
   private constructor(name: string, device: string, server: ChildProcess) {
     this.#name = name;
@@ -56,6 +57,31 @@ export class Outside implements AsyncDisposable {
   /** Names that the nameserver was asked for so far. */
   async asked(): Promise<string[]> {
     return (await (await fetch(`http://${this.nameserver}/asked`)).json()) as string[];
+  }
+
+  /** Counts packets that carry `marker`, four letters repeated, wherever they were sent to, and that match `only`. */
+  watch(marker: string, only = ''): () => number {
+    const letters = `0x${Buffer.from(marker).toString('hex')}`;
+    // Behind 48 bytes, where every kind of packet has payload; before fragments are put together.
+    const table = `watch_${++this.#watches}`;
+    const nft = (args: string[], input = ''): string =>
+      execFileSync('ip', ['netns', 'exec', this.#name, 'nft', ...args], { encoding: 'utf8', input });
+    nft(
+      ['-f', '-'],
+      `table inet ${table} {
+        chain seen {
+          type filter hook prerouting priority -450
+          ${only} @nh,384,32 ${letters} counter
+        }
+      }`,
+    );
+    return () => Number(/counter packets (\d+)/.exec(nft(['list', 'table', 'inet', table]))![1]);
+  }
+
+  /** Whether a connection from outside to this port of the machine is taken. */
+  reachesMachine(port: number): boolean {
+    const program = `require('node:net').connect(${port}, '${PREFIX}.1').on('connect', () => process.exit(0)).on('error', () => process.exit(1)).setTimeout(1500, () => process.exit(2))`;
+    return spawnSync('ip', ['netns', 'exec', this.#name, process.execPath, '-e', program]).status === 0;
   }
 
   /** `HOST:PORT` of what its SOCKS5 proxy, on port 1080, was asked for so far. */

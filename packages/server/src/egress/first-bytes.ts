@@ -8,6 +8,8 @@ import { readHostName } from './domain-pattern.ts';
 /** From the connection to its last byte of a TLS hello or request head. */
 const FIRST_BYTES_MS = 10_000;
 const MAX_HEAD = MAX_CLIENT_HELLO + 5 * 16;
+/** Each is looked at with all before it: a head in single bytes would keep the process busy. */
+const MAX_CHUNKS = 100;
 
 export type FirstBytes =
   /** `name` is absent where none is given, or an address. */
@@ -32,7 +34,8 @@ export function readFirstBytes(socket: Socket): Promise<FirstBytes | undefined> 
       length += chunk.length;
       const result = inspect(chunks.length === 1 ? chunk : Buffer.concat(chunks));
       if (result !== undefined) finish(result);
-      else if (length >= MAX_HEAD) finish({ protocol: 'other', reason: 'the first message is too long' });
+      else if (length >= MAX_HEAD || chunks.length >= MAX_CHUNKS)
+        finish({ protocol: 'other', reason: 'the first message is too long' });
     };
     const timer = setTimeout(() => finish({ protocol: 'other', reason: 'it names no host' }), FIRST_BYTES_MS);
     socket.on('data', onData).on('end', onEnd).on('close', onEnd);
