@@ -42,6 +42,8 @@ const extraNeeds = {
     { what: 'the musl C library', package: 'musl', present: hasMusl, debianOnly: true },
     // What people open public URLs in.
     program('chromium', 'chromium'),
+    // A second reader of what the gateway forwards.
+    program('nginx', 'nginx'),
     // What the Python client speaks HTTP with.
     pythonLibrary('httpx', 'python3-httpx'),
     pythonLibrary('h2', 'python3-h2'),

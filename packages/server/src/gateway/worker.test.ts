@@ -28,6 +28,8 @@ async function waiting(): Promise<HttpOrigin> {
       response.end('at once');
     }
   });
+  // One for each request that waits.
+  origin.server.setMaxListeners(0);
   return origin;
 }
 

@@ -20,8 +20,9 @@ const State = {
   trailerStart: 6,
   endLF: 7,
   trailer: 8,
-  done: 9,
-  failed: 10,
+  beforeExtension: 9,
+  done: 10,
+  failed: 11,
 } as const;
 
 /** Takes the data between the chunk lines. */
@@ -98,10 +99,14 @@ export class ChunkedReader {
         } else if (byte === CR) {
           this.#state = State.sizeLF;
         } else {
-          this.#state = byte === SEMICOLON || byte === SPACE || byte === TAB ? State.extension : State.failed;
+          this.#state = stateAfterSize(byte);
         }
         return;
       }
+      case State.beforeExtension:
+        this.#state = stateAfterSize(byte);
+        if (++this.#lineBytes > limits.chunkLineBytes) this.#state = State.failed;
+        return;
       case State.extension:
         if (byte === CR) this.#state = State.sizeLF;
         else if (isValueByte[byte] !== 1 || ++this.#lineBytes > limits.chunkLineBytes) this.#state = State.failed;
@@ -148,6 +153,12 @@ export class ChunkedReader {
     this.#state = isTrailer(this.#trailer) ? State.done : State.failed;
     return pos + stop - known;
   }
+}
+
+/** White space may stand before an extension, but not at the end of the line, where readers disagree about it. */
+function stateAfterSize(byte: number): number {
+  if (byte === SEMICOLON) return State.extension;
+  return byte === SPACE || byte === TAB ? State.beforeExtension : State.failed;
 }
 
 /** Fields that frame, route or speak for the gateway have no place in a trailer (RFC 9110, section 6.5.1). */

@@ -472,7 +472,10 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     this.#held = undefined;
     this.#resume();
     this.#consume(held, 0, held.length);
-    if (this.#clientEnded && this.#state === State.head) this.#socket.end();
+    if (!this.#clientEnded) return;
+    if (this.#state === State.head) this.#socket.end();
+    // The rest of this body will never come.
+    else if (this.#state === State.exchange && !this.#body.done) this.destroy();
   }
 
   /**

@@ -78,6 +78,13 @@ export class FieldTable {
     }
   }
 
+  /** Whether a tab stands around the value: legal, and not stripped by some servers, which then read another value. */
+  hasTab(buf: Uint8Array, index: number): boolean {
+    for (let i = this.nameEnd(index) + 1; i < this.valueStart(index); i++) if (buf[i] === TAB) return true;
+    for (let i = this.valueEnd(index); buf[i] !== CR; i++) if (buf[i] === TAB) return true;
+    return false;
+  }
+
   /** The value of the first field of this name (lower case) as a string, for what is read rarely. */
   value(buf: Buffer, name: string): string | undefined {
     const index = this.find(buf, name);

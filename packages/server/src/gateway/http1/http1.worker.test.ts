@@ -158,6 +158,23 @@ describe('requests over HTTP/1.1', () => {
     }
   });
 
+  it('end with the client’s half when their body can no longer come, also behind another request', async () => {
+    await using origin = await HttpOrigin.start((incoming, response) => {
+      incoming.on('error', () => {});
+      // The second request is with the gateway, with all that there is of it, before the first is answered.
+      setTimeout(() => response.end('answer'), 20);
+    });
+    const host = await hostOf(origin);
+    const half = `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 10\r\n\r\nhalf`;
+    for (const before of ['', `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`]) {
+      using client = new RawClient(control.port);
+      client.socket.end(before + half);
+      if (before !== '') await client.expect(/answer$/);
+      await client.untilEnded();
+    }
+    await eventually(() => origin.connections > 0, 'a request');
+  });
+
   it('with a chunk that is malformed never reach the server whole', async () => {
     let whole = false;
     await using origin = await HttpOrigin.start((incoming) => {

@@ -91,6 +91,9 @@ export class RequestHead implements RequestFacts {
       if (kind === Kind.other) continue;
       const start = fields.valueStart(i);
       const end = fields.valueEnd(i);
+      if ((kind === Kind.contentLength || kind === Kind.transferEncoding) && fields.hasTab(buf, i)) {
+        return Parse.malformed;
+      }
       if (kind === Kind.host) {
         if (this.#host !== -1) return Parse.malformed;
         this.#host = i;
