@@ -55,6 +55,8 @@ export const NetworkOptions = Type.Object({
   rules: EgressRules.properties.rules,
   egressProxy: EgressRules.properties.egressProxy,
   maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
+  /** An extension: Origin, Referer and Location are translated too. */
+  maskRequestOrigin: Type.Optional(Type.Boolean()),
 });
 export type NetworkOptions = Static<typeof NetworkOptions>;
 

@@ -40,6 +40,8 @@ export interface Route {
   readonly held?: HeldRoute;
   /** Value of `network.maskRequestHost`, with `${PORT}` still in it. */
   readonly maskRequestHost?: string;
+  /** Whether Origin, Referer and Location are translated between the public and the masked host too. */
+  readonly masksOrigin?: boolean;
   /** Ports whose servers get HTTP/2 (without TLS) whenever the client speaks it. gRPC gets it on every port. */
   readonly http2Ports?: readonly number[];
 }
@@ -64,6 +66,8 @@ export interface GatewaySettings {
   readonly domain: string;
   /** Where every worker listens (with SO_REUSEPORT). TLS, HTTP/1.1 and HTTP/2 are told apart by the first bytes. */
   readonly listen: readonly ListenAddress[];
+  /** Addresses and CIDR ranges of proxies in front whose word about their clients counts. */
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface ListenAddress {

@@ -59,13 +59,15 @@ export interface NetworkOptions extends Omit<NetworkUpdate, 'allowInternetAccess
   readonly privatePorts?: readonly number[] | undefined;
   /** The Host header that servers inside see; `${PORT}` stands for the requested port. */
   readonly maskRequestHost?: string | undefined;
+  /** Whether Origin and Referer are masked too, and redirects translated back. Default false. */
+  readonly maskRequestOrigin?: boolean | undefined;
 }
 
 /** The form on the wire. Throws an InvalidArgumentError on options of `e2b` that there are not here. */
 export function networkBody(options: NetworkOptions): object {
   refuseUnsupported('network.', options, UNSUPPORTED);
-  const { allowPublicTraffic, publicPorts, privatePorts, maskRequestHost } = options;
-  return { ...egressBody(options), allowPublicTraffic, publicPorts, privatePorts, maskRequestHost };
+  const { allowPublicTraffic, publicPorts, privatePorts, maskRequestHost, maskRequestOrigin } = options;
+  return { ...egressBody(options), allowPublicTraffic, publicPorts, privatePorts, maskRequestHost, maskRequestOrigin };
 }
 
 /** Throws as `networkBody` does. */

@@ -77,7 +77,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const apiSocket = data.file('api.sock');
   const gateways = new GatewaySupervisor({
     socketPath: data.file(GATEWAY_SOCKET),
-    settings: { domain: settings.domain, listen: settings.listen },
+    settings: { domain: settings.domain, listen: settings.listen, trustedProxies: settings.trustedProxies },
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],
     workers: settings.gateways,

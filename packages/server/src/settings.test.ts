@@ -81,6 +81,23 @@ test('a third port is refused, whatever the number of addresses', () => {
   assert.match(refusal({ listen: ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'] }), /two ports at most/);
 });
 
+test('trusted proxies are addresses and ranges', () => {
+  const right = ['127.0.0.1', '10.0.0.0/8', '::1', '2001:db8::/32', '0.0.0.0/0'];
+  assert.deepEqual(readSettings({ trustedProxies: right }).trustedProxies, right);
+  for (const wrong of [
+    '',
+    'proxy.example',
+    '10.0.0.0/33',
+    '::/129',
+    '10.0.0.0/',
+    '10.0.0.0/8/8',
+    '10.0.0/8',
+    '::1/-1',
+  ]) {
+    assert(refusal({ trustedProxies: [wrong] }).includes(`--trusted-proxies is "${wrong}"`), wrong);
+  }
+});
+
 test('counts are whole numbers within bounds', () => {
   assert.equal(readSettings({ gateways: 64 }).gateways, 64);
   assert.equal(readSettings({ maxSandboxes: 1 }).maxSandboxes, 1);

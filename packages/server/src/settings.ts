@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly runtime?: string | undefined;
   /** Gateway workers. Default: one a processor, at most 4. */
   readonly gateways?: number | undefined;
+  /** Addresses and CIDR ranges of proxies in front that may say who their clients are. Default: none. */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Sandboxes alive at once. Default 1000. */
   readonly maxSandboxes?: number | undefined;
   /** The most sandboxes kept started ahead of demand. Default: 4 a processor, in a twentieth of the memory. */
@@ -51,6 +53,7 @@ export interface Settings {
   readonly egressLimits: EgressLimits;
   readonly runtime: RuntimeName;
   readonly gateways: number;
+  readonly trustedProxies: readonly string[];
   readonly maxSandboxes: number;
   readonly warm: number;
   readonly limits: ResourceLimits;
@@ -97,6 +100,7 @@ export function readSettings(options: ServerOptions): Settings {
     permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
+    trustedProxies: (options.trustedProxies ?? []).map(readProxyRange),
     maxSandboxes: readCount('--max-sandboxes', options.maxSandboxes, 1000, 2000),
     warm: readCount('--warm', options.warm, defaultWarm(), 1000, 0),
     limits: {
@@ -150,6 +154,15 @@ function readRange(text: string): string {
 
 function readLimit(option: string, value: number | undefined, most: number): number | undefined {
   return value === undefined ? undefined : readCount(option, value, value, most);
+}
+
+function readProxyRange(text: string): string {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
+  const isRight = prefix === undefined ? most > 0 : /^[0-9]{1,3}$/.test(prefix) && Number(prefix) <= most;
+  if (!isRight || rest.length > 0)
+    throw invalid('--trusted-proxies', text, 'addresses or CIDR ranges such as 10.0.0.0/8');
+  return text;
 }
 
 function readCount(option: string, value: number | undefined, fallback: number, most: number, least = 1): number {

@@ -13,6 +13,7 @@ export interface ServerFlags {
   readonly egressBandwidth?: number;
   readonly runtime?: string;
   readonly gateways?: number;
+  readonly trustedProxies?: string[];
   readonly maxSandboxes?: number;
   readonly warm?: number;
   readonly memory?: number;
@@ -40,6 +41,7 @@ export function addServerOptions(command: Command): Command {
     .option('--egress-bandwidth <Mbit/s>', 'of a sandbox, in each direction (default: no limit)', wholeNumber)
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
+    .option('--trusted-proxies <cidr,...>', 'proxies in front that may say who their clients are', list)
     .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
     .option('--warm <number>', 'most sandboxes kept started ahead of demand (default: 4 a processor)', wholeNumber)
     .option('--memory <MiB>', 'memory of a sandbox (default: 1024)', wholeNumber)
@@ -62,6 +64,10 @@ export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boole
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
+}
+
+function list(value: string, before: string[] = []): string[] {
+  return [...before, ...value.split(',').map((one) => one.trim())];
 }
 
 function wholeNumber(value: string): number {

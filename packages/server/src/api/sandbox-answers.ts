@@ -63,6 +63,7 @@ export function networkAnswer(network: NetworkSpec): NetworkOptions {
     ...(network.publicPorts !== undefined && { publicPorts: [...network.publicPorts] }),
     ...(network.privatePorts !== undefined && { privatePorts: [...network.privatePorts] }),
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+    ...(network.maskRequestOrigin && { maskRequestOrigin: true }),
     ...(network.allowOut.length > 0 && { allowOut: [...network.allowOut] }),
     ...(network.denyOut.length > 0 && { denyOut: [...network.denyOut] }),
     ...(network.rules !== undefined && { rules: redactedRules(network.rules) }),

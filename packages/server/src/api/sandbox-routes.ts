@@ -117,6 +117,7 @@ function createRequest(body: CreateSandboxBody): CreateRequest {
       ...(network.publicPorts !== undefined && { publicPorts: network.publicPorts }),
       ...(network.privatePorts !== undefined && { privatePorts: network.privatePorts }),
       ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+      ...(network.maskRequestOrigin && { maskRequestOrigin: true }),
       ...egressSpec({
         ...network,
         ...(body.allow_internet_access !== undefined && { allow_internet_access: body.allow_internet_access }),

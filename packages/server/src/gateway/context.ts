@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
+import { forwardedLines } from './forwarded.ts';
+import type { AnnouncedClient } from './proxy-protocol.ts';
 import type { Router } from './routing/router.ts';
 import type { Sweep } from './sweep.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** A client's connection, as the gateway sees it when it stops. */
 export interface Client {
@@ -24,17 +27,34 @@ export interface Arrival {
   /** The TCP socket, also under TLS: only it can be reset. */
   readonly tcp: Socket;
   readonly secure: boolean;
-  /** The header lines that tell the server who asks: `X-Forwarded-For`, `-Proto` and `-Port`. */
+  /** Of the client, or of the proxy that speaks for it. */
+  readonly address: string;
+  /** The port that was connected to. */
+  readonly port: number;
+  /** Whether it is a proxy whose word about its clients counts. */
+  readonly trusted: boolean;
+  /** See `forwardedLines`. */
   readonly forwardedLines: string;
 }
 
-export function arrivalOf(tcp: Socket, secure: boolean): Arrival {
-  const address = tcp.remoteAddress ?? 'unknown';
+/** @param announced what a load balancer in front said */
+export function arrivalOf(
+  tcp: Socket,
+  secure: boolean,
+  announced?: AnnouncedClient,
+  proxies?: TrustedProxies,
+): Arrival {
+  const address = announced?.address ?? remoteAddress(tcp);
+  const port = announced?.port ?? tcp.localPort ?? 0;
+  const trusted = proxies?.has(address) === true;
+  return {
+    ...{ tcp, secure, address, port, trusted },
+    forwardedLines: forwardedLines(address, secure ? 'https' : 'http', port),
+  };
+}
+
+export function remoteAddress(socket: Socket): string {
+  const address = socket.remoteAddress ?? 'unknown';
   // An IPv4 client of a dual-stack listener.
-  const client = address.startsWith('::ffff:') ? address.slice(7) : address;
-  // `Forwarded` (RFC 7239) would be written here too; few servers read it.
-  const forwardedLines =
-    `X-Forwarded-For: ${client}\r\nX-Forwarded-Proto: ${secure ? 'https' : 'http'}\r\n` +
-    `X-Forwarded-Port: ${tcp.localPort ?? 0}\r\n`;
-  return { tcp, secure, forwardedLines };
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

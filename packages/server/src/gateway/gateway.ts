@@ -3,14 +3,16 @@
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { GatewaySettings, GatewayTls, Route, ServiceRoute } from '@sandport/protocol/routes';
-import { arrivalOf, type Client, type GatewayContext } from './context.ts';
+import { type Arrival, arrivalOf, type Client, type GatewayContext, remoteAddress } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
 import { Http2Connection } from './http2/http2-connection.ts';
 import { listen, type Protocols } from './listener.ts';
+import type { AnnouncedClient } from './proxy-protocol.ts';
 import { RouteTable } from './routing/route-table.ts';
 import { Router } from './routing/router.ts';
 import { Sweep } from './sweep.ts';
 import { TlsFront } from './tls-front.ts';
+import { TrustedProxies } from './trusted-proxies.ts';
 
 export interface GatewayStart {
   readonly settings: GatewaySettings;
@@ -27,12 +29,16 @@ export class Gateway {
   readonly #sweep = new Sweep();
   readonly #context: GatewayContext;
   readonly #tls: TlsFront;
+  readonly #proxies: TrustedProxies;
+  /** What load balancers said of their clients. */
+  readonly #announced = new WeakMap<Socket, AnnouncedClient>();
   readonly #servers: Server[] = [];
   /** Sockets that were accepted and have not closed, in whatever state. */
   readonly #sockets = new Set<Socket>();
 
   private constructor(start: GatewayStart) {
     this.settings = start.settings;
+    this.#proxies = new TrustedProxies(start.settings.trustedProxies ?? []);
     this.table = new RouteTable(start.settings, this.#sweep, start.wake);
     this.table.replace(start.routes, start.services);
     this.#context = {
@@ -54,11 +60,13 @@ export class Gateway {
     const protocols: Protocols = {
       tls: (socket) => gateway.#tls.accept(socket),
       http2: (socket) => {
-        new Http2Connection(socket, arrivalOf(socket, false), gateway.#context);
+        new Http2Connection(socket, gateway.#arrival(socket, false), gateway.#context);
       },
       http1: (socket, first) => {
-        new ClientConnection(socket, arrivalOf(socket, false), gateway.#context, first);
+        new ClientConnection(socket, gateway.#arrival(socket, false), gateway.#context, first);
       },
+      mayAnnounce: (socket) => gateway.#proxies.has(remoteAddress(socket)),
+      announced: (socket, client) => gateway.#announced.set(socket, client),
     };
     try {
       for (const address of start.settings.listen) {
@@ -73,13 +81,17 @@ export class Gateway {
     return gateway;
   }
 
+  #arrival(tcp: Socket, secure: boolean): Arrival {
+    return arrivalOf(tcp, secure, this.#announced.get(tcp), this.#proxies);
+  }
+
   #track(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
   }
 
   #onSecure(socket: TLSSocket, tcp: Socket): void {
-    const arrival = arrivalOf(tcp, true);
+    const arrival = this.#arrival(tcp, true);
     if (socket.alpnProtocol === 'h2') new Http2Connection(socket, arrival, this.#context);
     else new ClientConnection(socket, arrival, this.#context);
   }

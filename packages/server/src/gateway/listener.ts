@@ -3,6 +3,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ListenAddress } from '@sandport/protocol/routes';
 import { limits } from './limits.ts';
+import { type AnnouncedClient, readProxyHeader } from './proxy-protocol.ts';
 import type { Expiring, Sweep } from './sweep.ts';
 
 /** First byte of a TLS record that holds a ClientHello (RFC 8446, section 5.1). */
@@ -15,6 +16,9 @@ export interface Protocols {
   tls(socket: Socket): void;
   http2(socket: Socket): void;
   http1(socket: Socket, first: Buffer): void;
+  /** Whether the connection may begin with what a load balancer says of its client. */
+  mayAnnounce(socket: Socket): boolean;
+  announced(socket: Socket, client: AnnouncedClient): void;
 }
 
 /** A connection of which nothing is known yet. */
@@ -24,11 +28,13 @@ class Newcomer implements Expiring {
   readonly #sweep: Sweep;
   readonly #protocols: Protocols;
   #seen: Buffer | undefined;
+  #mayAnnounce: boolean;
 
   constructor(socket: Socket, sweep: Sweep, protocols: Protocols) {
     this.#socket = socket;
     this.#sweep = sweep;
     this.#protocols = protocols;
+    this.#mayAnnounce = protocols.mayAnnounce(socket);
     this.deadline = sweep.now + limits.firstBytesTime;
     sweep.add(this);
     socket.on('data', this.#onData);
@@ -42,7 +48,25 @@ class Newcomer implements Expiring {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    const seen = this.#seen === undefined ? chunk : Buffer.concat([this.#seen, chunk]);
+    let seen = this.#seen === undefined ? chunk : Buffer.concat([this.#seen, chunk]);
+    if (this.#mayAnnounce) {
+      const header = readProxyHeader(seen);
+      if (header === 'malformed') {
+        this.#socket.destroy();
+        return;
+      }
+      if (header === 'incomplete') {
+        this.#seen = seen;
+        return;
+      }
+      this.#mayAnnounce = false;
+      this.#seen = undefined;
+      if (header !== 'none') {
+        if (header.client !== undefined) this.#protocols.announced(this.#socket, header.client);
+        seen = seen.subarray(header.length);
+        if (seen.length === 0) return;
+      }
+    }
     if (seen.length < PREFACE.length && PREFACE.subarray(0, seen.length).equals(seen)) {
       this.#seen = seen;
       return;

@@ -113,7 +113,7 @@ describe('routing', () => {
     assert.equal(headers['x-forwarded-proto'], 'http');
     assert.equal(headers['x-forwarded-host'], hostOf('one'));
     assert.equal(headers['x-forwarded-port'], String(control.port));
-    assert.equal(headers.forwarded, undefined);
+    assert.equal(headers.forwarded, `for=127.0.0.1;proto=http;host="${hostOf('one')}"`);
     assert.equal(headers.host, hostOf('one'));
   });
 

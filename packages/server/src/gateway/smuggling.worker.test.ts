@@ -235,7 +235,7 @@ describe('smuggling from HTTP/2', () => {
       await sendRaw(rawRequest(fields));
       if (seen === '') return;
       // A field that is none is left out by the HTTP/2 library; the request is then one, framed by the gateway alone.
-      assert.equal(seen.replace(/X-Forwarded-[A-Za-z]+: .*\r\n/g, ''), clean);
+      assert.equal(seen.replace(/(?:X-)?Forwarded(?:-[A-Za-z]+)?: .*\r\n/g, ''), clean);
     });
   }
 

@@ -33,7 +33,13 @@ describe('sweep', () => {
     using sweep = new Sweep(5);
     const port = await freePort();
     const nobody = () => assert.fail('no protocol was spoken');
-    const server = await listen({ host: '127.0.0.1', port }, sweep, { tls: nobody, http2: nobody, http1: nobody });
+    const server = await listen({ host: '127.0.0.1', port }, sweep, {
+      tls: nobody,
+      http2: nobody,
+      http1: nobody,
+      mayAnnounce: () => false,
+      announced: nobody,
+    });
     const client = connect(port, '127.0.0.1');
     client.on('error', () => {});
     await once(server, 'connection');

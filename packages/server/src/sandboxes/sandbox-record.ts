@@ -48,6 +48,8 @@ export interface NetworkSpec extends EgressSpec {
   /** How often signed URLs were revoked. */
   readonly urlGeneration?: number;
   readonly maskRequestHost?: string;
+  /** Whether what browsers say and are told of the origin is masked too. */
+  readonly maskRequestOrigin?: boolean;
 }
 
 /** What the sandbox may reach. */

@@ -36,6 +36,7 @@ function common(record: SandboxRecord, tokens: SandboxTokens): Omit<Route, 'addr
     tunnelToken: tokens.loopbackTunnel(record.id),
     access: hasPrivatePorts(network) ? privateAccess(record, tokens) : { kind: 'public' },
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
+    ...(network.maskRequestOrigin && { masksOrigin: true }),
   };
 }
 

@@ -66,7 +66,11 @@ function attach(origin: RawOrigin): { client: HeldClient; host: string } {
   const client = new HeldClient();
   const socket = client as unknown as Socket;
   table.setRoute({ sandboxId: 'abc', generation: 'g1', address: origin.address, access: { kind: 'public' } });
-  new ClientConnection(socket, { tcp: socket, secure: false, forwardedLines: '' }, context);
+  new ClientConnection(
+    socket,
+    { tcp: socket, secure: false, address: '127.0.0.1', port: 0, trusted: false, forwardedLines: '' },
+    context,
+  );
   return { client, host: `${origin.port}-abc.box.test` };
 }
 

@@ -6,6 +6,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { answerFor, type Refusal, type Reply } from '../answers/refusal.ts';
 import type { Arrival, Client, GatewayContext } from '../context.ts';
+import { publicScheme, trustedForwarding } from '../forwarded.ts';
 import { limits } from '../limits.ts';
 import { ReadBuffers, sharedBuffer } from '../read-buffers.ts';
 import { type Reader, readInto } from '../read-into.ts';
@@ -16,6 +17,7 @@ import type { Expiring } from '../sweep.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { alterRequest } from './alter-request.ts';
 import { BodyReader } from './body.ts';
 import { CR, findEmptyLine, LF } from './bytes.ts';
 import { Parse } from './field-table.ts';
@@ -26,7 +28,6 @@ import { OutBuffer } from './out-buffer.ts';
 import { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 import { factsOfSentRequest } from './sent-request.ts';
-import { removeCredentials } from './without-credentials.ts';
 
 const State = {
   /** Between requests, or within a request's head. */
@@ -70,6 +71,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
   #responding = false;
   #upstreamEnded = false;
   #sentHead: Buffer | undefined;
+  /** Of the request, where its server is under a masked name. */
+  #publicOrigin: string | undefined;
   #destination: Destination | undefined;
   #upstream: UpstreamConnection | undefined;
   #room: WaitingRoom | undefined;
@@ -225,7 +228,11 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
 
     this.#destination = destination;
-    if (destination.isPrivate) removeCredentials(head);
+    this.#publicOrigin = undefined;
+    if (destination.alters) {
+      if (destination.masksOrigin) this.#publicOrigin = `${publicScheme(this.#arrival, head)}://${head.host}`;
+      alterRequest(head, destination);
+    }
     this.#repeatable = isRepeatable(head);
     const upstream = destination.upstream.acquire(this, head.isHead, this.#repeatable);
     if (upstream === undefined) return this.#refuse(destination.upstream.fullRefusal(), head) ? bodyEnd : -1;
@@ -233,9 +240,12 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
 
     const bodyBytes = bodyEnd - bodyStart;
     const joined = bodyBytes <= JOINED_BODY;
-    const headBytes = head.end - head.start + REQUEST_MARGIN + head.hostEnd - head.hostStart;
-    requests.begin(headBytes + (destination.host?.length ?? 0) + (joined ? bodyBytes : 0));
-    writeRequestHead(requests, head, this.#arrival.forwardedLines, destination.host);
+    const headBytes = head.end - head.start + REQUEST_MARGIN + 2 * (head.hostEnd - head.hostStart);
+    const said = this.#arrival.trusted ? trustedForwarding(this.#arrival, head) : undefined;
+    const lines = said?.lines ?? this.#arrival.forwardedLines;
+    const saidBytes = said === undefined ? 0 : lines.length + 2 * said.host.length;
+    requests.begin(headBytes + saidBytes + (destination.host?.length ?? 0) + (joined ? bodyBytes : 0));
+    writeRequestHead(requests, head, lines, destination.host, said?.host);
     const sentBytes = requests.pos;
     if (joined) requests.bytes(buf, bodyStart, bodyEnd);
     const start = requests.start;
@@ -375,8 +385,10 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     this.#sentHead = undefined;
     if (done) this.#upstream = undefined;
     const connection = this.#keepAlive ? (this.#minor === 0 ? 'keep-alive' : '') : 'close';
-    responses.begin(response.end - response.start + RESPONSE_MARGIN + end - start);
-    writeResponseHead(responses, response, chunked, connection);
+    const origin = this.#publicOrigin;
+    const masked = origin === undefined ? undefined : { host: this.#destination!.host!, origin };
+    responses.begin(response.end - response.start + RESPONSE_MARGIN + (origin?.length ?? 0) + end - start);
+    writeResponseHead(responses, response, chunked, connection, masked);
     responses.bytes(buf, start, end);
     if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
     if (done) this.#finishResponse();

@@ -1,5 +1,6 @@
 // The head of a request as the server in the sandbox gets it: runs of the original bytes, and the lines that change.
 
+import { FORWARDED_HOST } from '../forwarded.ts';
 import { Kind } from './field-kinds.ts';
 import { Framing } from './framing.ts';
 import type { OutBuffer } from './out-buffer.ts';
@@ -11,14 +12,16 @@ export const REQUEST_MARGIN = 512;
 /**
  * Writes the head.
  *
- * @param forwardedLines `X-Forwarded-For`, `-Proto` and `-Port` of this client's connection, as whole lines
+ * @param forwardedLines what the server is told of who asks, up to the host
  * @param host what the server shall see as Host instead of the client's own
+ * @param publicHost what it is told that the client asked for; the request's own host when left out
  */
 export function writeRequestHead(
   out: OutBuffer,
   head: RequestHead,
   forwardedLines: string,
   host: string | undefined,
+  publicHost?: string,
 ): void {
   const { buf, fields, connection } = head;
   let runStart: number;
@@ -59,8 +62,13 @@ export function writeRequestHead(
   if (head.isUpgrade) out.text('Connection: Upgrade\r\n');
   if (head.acceptsTrailers) out.text('TE: trailers\r\n');
   out.text(forwardedLines);
-  out.text('X-Forwarded-Host: ');
-  out.bytes(buf, head.hostStart, head.hostEnd);
+  if (publicHost === undefined) {
+    out.bytes(buf, head.hostStart, head.hostEnd);
+    out.text(FORWARDED_HOST);
+    out.bytes(buf, head.hostStart, head.hostEnd);
+  } else {
+    out.text(publicHost + FORWARDED_HOST + publicHost);
+  }
   out.text('\r\n\r\n');
 }
 

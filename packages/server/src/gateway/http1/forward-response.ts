@@ -2,8 +2,10 @@
 
 import { ACCESS_COOKIE } from '../access/access-cookie.ts';
 import { narrowSetCookie } from '../access/narrow-set-cookie.ts';
+import { fromMasked, type MaskedOrigin } from '../routing/masked-origin.ts';
 import { containsIgnoringCase } from './connection-options.ts';
 import { Kind } from './field-kinds.ts';
+import { equalsIgnoringCase } from './field-table.ts';
 import { Framing } from './framing.ts';
 import type { OutBuffer } from './out-buffer.ts';
 import type { ResponseHead } from './response-head.ts';
@@ -16,8 +18,15 @@ export const RESPONSE_MARGIN = 128;
  *
  * @param chunked whether the body goes on in the chunks it came in
  * @param connection the value of Connection towards the client; '' for none
+ * @param masked where redirects are translated
  */
-export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: boolean, connection: string): void {
+export function writeResponseHead(
+  out: OutBuffer,
+  head: ResponseHead,
+  chunked: boolean,
+  connection: string,
+  masked?: MaskedOrigin,
+): void {
   const { buf, fields } = head;
   const bodyless = head.status < 200 || head.status === 204;
   if (head.minor !== 1) out.text('HTTP/1.1 ');
@@ -28,7 +37,7 @@ export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: b
     let keep: boolean;
     switch (kind) {
       case Kind.other:
-        keep = !head.connection.ends(buf, fields, i);
+        keep = !head.connection.ends(buf, fields, i) && (masked === undefined || !isLocation(head, i));
         break;
       case Kind.transferEncoding:
         // With a response to HEAD it tells what GET would get; with 1xx and 204 it must not be sent.
@@ -52,11 +61,10 @@ export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: b
         keep = true;
     }
     if (!keep) {
-      if (kind !== Kind.setCookie) continue;
-      const value = narrowSetCookie(buf.toString('latin1', fields.valueStart(i), fields.valueEnd(i)));
-      if (value === undefined) continue;
+      const line = changedLine(head, i, masked);
+      if (line === undefined) continue;
       out.bytes(buf, runStart, runEnd);
-      out.text(`Set-Cookie: ${value}\r\n`);
+      out.text(line);
       runStart = runEnd = i + 1 < fields.count ? fields.lineStart(i + 1) : head.end - 2;
       continue;
     }
@@ -70,6 +78,22 @@ export function writeResponseHead(out: OutBuffer, head: ResponseHead, chunked: b
   out.bytes(buf, runStart, runEnd);
   if (connection !== '') out.text(`Connection: ${connection}\r\n`);
   out.text('\r\n');
+}
+
+function isLocation({ buf, fields }: ResponseHead, index: number): boolean {
+  return equalsIgnoringCase(buf, fields.lineStart(index), fields.nameEnd(index), 'location');
+}
+
+/** What stands in for a line that cannot stay; undefined for nothing. */
+function changedLine(head: ResponseHead, index: number, masked: MaskedOrigin | undefined): string | undefined {
+  const { buf, fields } = head;
+  const value = () => buf.toString('latin1', fields.valueStart(index), fields.valueEnd(index));
+  if (fields.kind(index) === Kind.setCookie) {
+    const narrow = narrowSetCookie(value());
+    return narrow === undefined ? undefined : `Set-Cookie: ${narrow}\r\n`;
+  }
+  if (masked === undefined || !isLocation(head, index)) return undefined;
+  return `Location: ${fromMasked(value(), masked.host, masked.origin)}\r\n`;
 }
 
 /** Whether the value of a Set-Cookie header at [start, end) can go on as it is. */

@@ -19,11 +19,11 @@ function forward(text: string, host?: string): string {
   assert.ok(result > 0, `refused with ${result}`);
   const out = new OutBuffer(1024);
   out.begin(text.length + REQUEST_MARGIN);
-  writeRequestHead(out, head, 'X-Forwarded-For: 192.0.2.1\r\n', host);
+  writeRequestHead(out, head, 'X-Forwarded-For: 192.0.2.1\r\nForwarded: host="', host);
   return out.take().toString('latin1');
 }
 
-const FORWARDED = 'X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: h\r\n\r\n';
+const FORWARDED = 'X-Forwarded-For: 192.0.2.1\r\nForwarded: host="h"\r\nX-Forwarded-Host: h\r\n\r\n';
 
 describe('request head', () => {
   it('reads what decides about a request', () => {

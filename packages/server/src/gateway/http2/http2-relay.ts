@@ -2,14 +2,14 @@
 
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type ServerHttp2Stream } from 'node:http2';
 import type { Refusal } from '../answers/refusal.ts';
-import type { Arrival } from '../context.ts';
+import type { MaskedOrigin } from '../routing/masked-origin.ts';
 import type { Destination } from '../routing/route-table.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { Http2Session, StreamUser } from '../upstream/http2-session.ts';
 import type { UpstreamFailure } from '../upstream/response-sink.ts';
 import { endEarly } from './end-early.ts';
-import { endToEndFields, type Fields, fieldsByName } from './raw-fields.ts';
-import type { Http2Request } from './request-translation.ts';
+import { endToEndFields, type Fields, fieldsByName, withPublicLocation } from './raw-fields.ts';
+import type { Forwarding, Http2Request } from './request-translation.ts';
 
 export class Http2Relay implements StreamUser {
   readonly #client: ServerHttp2Stream;
@@ -17,6 +17,7 @@ export class Http2Relay implements StreamUser {
   readonly #destination: Destination;
   readonly #refuse: (refusal: Refusal) => void;
   readonly #head: string[];
+  readonly #masked: MaskedOrigin | undefined;
   #session: Http2Session | undefined;
   #server: ClientHttp2Stream | undefined;
   /** Whether the client has been told that there is no answer. */
@@ -28,15 +29,17 @@ export class Http2Relay implements StreamUser {
   constructor(
     client: ServerHttp2Stream,
     request: Http2Request,
-    arrival: Arrival,
+    forwarding: Forwarding,
     destination: Destination,
     refuse: (refusal: Refusal) => void,
+    masked: MaskedOrigin | undefined,
   ) {
+    this.#masked = masked;
     this.#client = client;
     this.#request = request;
     this.#destination = destination;
     this.#refuse = refuse;
-    this.#head = request.toHttp2(arrival.forwardedLines, destination.host);
+    this.#head = request.toHttp2(forwarding, destination.host);
   }
 
   start(): void {
@@ -105,7 +108,7 @@ export class Http2Relay implements StreamUser {
     if (client.destroyed || client.closed) return;
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0 || this.#request.method === 'HEAD';
     try {
-      client.respond(endToEndFields(raw), { endStream, waitForTrailers: !endStream });
+      client.respond(withPublicLocation(endToEndFields(raw), this.#masked), { endStream, waitForTrailers: !endStream });
     } catch {
       // Two values of a field that HTTP/2 allows once: a fault of the server's.
       this.#reset(constants.NGHTTP2_INTERNAL_ERROR);

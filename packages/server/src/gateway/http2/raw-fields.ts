@@ -1,6 +1,7 @@
 // Header fields as `node:http2` reports them: names and values in turn.
 
 import { narrowSetCookie } from '../access/narrow-set-cookie.ts';
+import { fromMasked, type MaskedOrigin } from '../routing/masked-origin.ts';
 
 export type Fields = Record<string, string | string[]>;
 
@@ -15,6 +16,14 @@ export function endToEndFields(raw: readonly string[]): string[] {
     if (value !== undefined && !HOP_BY_HOP.has(name)) fields.push(name, value);
   }
   return fields;
+}
+
+/** Fields with a Location at the masked host translated. */
+export function withPublicLocation(raw: string[], masked: MaskedOrigin | undefined): string[] {
+  if (masked === undefined) return raw;
+  return raw.map((text, index) =>
+    index % 2 === 1 && raw[index - 1] === 'location' ? fromMasked(text, masked.host, masked.origin) : text,
+  );
 }
 
 /** The form that trailers and interim responses are sent in. */

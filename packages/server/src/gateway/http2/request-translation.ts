@@ -2,8 +2,11 @@
 
 import { withoutAccessCookie } from '../access/access-cookie.ts';
 import { withoutAccessParameter } from '../access/access-parameter.ts';
+import { FORWARDED_HOST } from '../forwarded.ts';
 import { limits } from '../limits.ts';
+import { toMasked } from '../routing/masked-origin.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
+import type { Destination } from '../routing/route-table.ts';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const TARGET = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
@@ -46,6 +49,13 @@ type Fault = 'malformed_request' | 'header_too_large' | 'uri_too_long' | 'not_im
 
 /** gRPC itself; gRPC-Web is made for servers that speak HTTP/1.1. */
 const GRPC = /^application\/grpc(?![-\w])/;
+
+/** What the server is told of who asks. */
+export interface Forwarding {
+  /** Up to the host. */
+  readonly lines: string;
+  readonly host: string;
+}
 
 export class Http2Request implements RequestFacts {
   readonly host: string;
@@ -115,14 +125,16 @@ export class Http2Request implements RequestFacts {
     return values;
   }
 
-  /** The same request without what opened a private port, for its server. */
-  withoutCredentials(): Http2Request {
+  /** The same request as its server may see it; see `alterRequest`. */
+  altered({ isPrivate, host, masksOrigin }: Destination): Http2Request {
     const raw: string[] = [];
     for (let i = 0; i + 1 < this.#raw.length; i += 2) {
       const name = this.#raw[i]!;
       const value = this.#raw[i + 1]!;
-      const kept =
-        name === 'cookie' ? withoutAccessCookie(value) : name === ':path' ? withoutAccessParameter(value) : value;
+      let kept = value;
+      if (isPrivate && name === 'cookie') kept = withoutAccessCookie(value);
+      else if (isPrivate && name === ':path') kept = withoutAccessParameter(value);
+      else if (masksOrigin && (name === 'origin' || name === 'referer')) kept = toMasked(value, this.host, host!);
       if (kept !== '' || value === '') raw.push(name, kept);
     }
     return new Http2Request(raw);
@@ -139,25 +151,24 @@ export class Http2Request implements RequestFacts {
    * @param chunked whether a body of unknown length follows
    * @param host what the server shall see as Host instead of the client's own
    */
-  toHttp1(chunked: boolean, forwardedLines: string, host: string | undefined): Buffer {
+  toHttp1(chunked: boolean, { lines, host: publicHost }: Forwarding, host: string | undefined): Buffer {
     const method = this.isWebSocket ? 'GET' : this.method;
     let text = `${method} ${this.#path} HTTP/1.1\r\nHost: ${host ?? this.host}\r\n`;
     for (const [name, value] of this.#forwarded()) text += `${name}: ${value}\r\n`;
     if (chunked) text += 'Transfer-Encoding: chunked\r\n';
     if (this.#acceptsTrailers) text += 'TE: trailers\r\n';
-    return Buffer.from(`${text}${forwardedLines}X-Forwarded-Host: ${this.host}\r\n\r\n`, 'latin1');
+    return Buffer.from(`${text}${lines}${publicHost}${FORWARDED_HOST}${publicHost}\r\n\r\n`, 'latin1');
   }
 
   /** The request's head for a server that speaks HTTP/2: names and values in turn. */
-  toHttp2(forwardedLines: string, host: string | undefined): string[] {
+  toHttp2({ lines, host: publicHost }: Forwarding, host: string | undefined): string[] {
     const fields = [':method', this.method, ':scheme', 'http', ':authority', host ?? this.host, ':path', this.#path];
     for (const [name, value] of this.#forwarded()) fields.push(name, value);
     if (this.#acceptsTrailers) fields.push('te', 'trailers');
-    for (const line of forwardedLines.split('\r\n')) {
+    for (const line of `${lines}${publicHost}${FORWARDED_HOST}${publicHost}`.split('\r\n')) {
       const colon = line.indexOf(':');
       if (colon !== -1) fields.push(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
     }
-    fields.push('x-forwarded-host', this.host);
     return fields;
   }
 

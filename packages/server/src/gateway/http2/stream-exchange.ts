@@ -4,9 +4,11 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { answerFor, type Refusal, type Reply } from '../answers/refusal.ts';
 import type { Arrival, GatewayContext } from '../context.ts';
+import { publicScheme, trustedForwarding } from '../forwarded.ts';
 import { FieldTable } from '../http1/field-table.ts';
 import { Framing } from '../http1/framing.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { MaskedOrigin } from '../routing/masked-origin.ts';
 import type { Destination } from '../routing/route-table.ts';
 import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import { failureRefusal } from '../upstream/failure.ts';
@@ -14,7 +16,8 @@ import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { endEarly } from './end-early.ts';
 import { Http2Relay } from './http2-relay.ts';
-import { Http2Request, trailerLines } from './request-translation.ts';
+import { withPublicLocation } from './raw-fields.ts';
+import { type Forwarding, Http2Request, trailerLines } from './request-translation.ts';
 import { toHttp2Fields, toTrailers } from './response-translation.ts';
 import { WebSocketHandshake } from './websocket-handshake.ts';
 
@@ -30,6 +33,8 @@ export class StreamExchange implements ResponseSink, Waiter {
   #upstream: UpstreamConnection | undefined;
   #room: WaitingRoom | undefined;
   #sentHead: Buffer | undefined;
+  /** Where redirects are translated. */
+  #masked: MaskedOrigin | undefined;
   #chunked = false;
   #bodyBytes = 0;
   #requestEnded = false;
@@ -83,18 +88,23 @@ export class StreamExchange implements ResponseSink, Waiter {
       return;
     }
     this.#destination = destination;
-    if (destination.isPrivate) this.#request = this.#request.withoutCredentials();
+    if (destination.masksOrigin) {
+      const origin = `${publicScheme(this.#arrival, this.#request)}://${this.#request.host}`;
+      this.#masked = { host: destination.host!, origin };
+    }
+    if (destination.alters) this.#request = this.#request.altered(destination);
     if ((this.#request.isGrpc || destination.http2) && destination.upstream.http2 !== undefined) {
       const refuse = (refusal: Refusal) => this.#refuse(refusal);
-      new Http2Relay(stream, this.#request, this.#arrival, destination, refuse).start();
+      new Http2Relay(stream, this.#request, this.#forwarding, destination, refuse, this.#masked).start();
       return;
     }
     if (this.#request.isWebSocket) this.#handshake = new WebSocketHandshake();
-    const lines = (this.#handshake?.lines ?? '') + this.#arrival.forwardedLines;
+    const { lines, host } = this.#forwarding;
+    const forwarding = { lines: (this.#handshake?.lines ?? '') + lines, host };
     // What a client sends on a WebSocket is no body, and waits until the server has agreed.
     this.#requestEnded = stream.endAfterHeaders || this.#handshake !== undefined;
     this.#chunked = !this.#requestEnded && this.#request.contentLength === -1;
-    this.#sentHead = this.#request.toHttp1(this.#chunked, lines, destination.host);
+    this.#sentHead = this.#request.toHttp1(this.#chunked, forwarding, destination.host);
     if (!this.#send(false)) return;
     stream.on('drain', () => this.#upstream?.resume());
     if (this.#requestEnded) {
@@ -103,6 +113,12 @@ export class StreamExchange implements ResponseSink, Waiter {
     }
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('end', () => this.#onRequestEnd());
+  }
+
+  get #forwarding(): Forwarding {
+    const arrival = this.#arrival;
+    if (arrival.trusted) return trustedForwarding(arrival, this.#request);
+    return { lines: arrival.forwardedLines, host: this.#request.host };
   }
 
   /** @returns whether the request is on its way */
@@ -210,7 +226,8 @@ export class StreamExchange implements ResponseSink, Waiter {
     if (this.#stream.destroyed || this.#stream.closed) return;
     const waitForTrailers = !done && response.framing === Framing.chunked;
     try {
-      this.#stream.respond(toHttp2Fields(response), { endStream: done, waitForTrailers });
+      const fields = withPublicLocation(toHttp2Fields(response), this.#masked);
+      this.#stream.respond(fields, { endStream: done, waitForTrailers });
     } catch {
       // Two values of a field that HTTP/2 allows once: a fault of the server's.
       this.#reset(constants.NGHTTP2_INTERNAL_ERROR);

@@ -16,6 +16,10 @@ export interface Destination {
   readonly host: string | undefined;
   /** Whether requests bring what opens the port, which the server is not to see. */
   readonly isPrivate: boolean;
+  /** Whether the server is to take the public origin for its own; then `host` is set. */
+  readonly masksOrigin: boolean;
+  /** Whether requests are changed for one of these reasons. */
+  readonly alters: boolean;
   /** Whether the server wants HTTP/2 from clients that speak it, whatever they ask for. */
   readonly http2: boolean;
 }
@@ -61,6 +65,7 @@ export class RouteEntry implements UpstreamGroup {
     const before = this.route;
     const remap =
       route.maskRequestHost !== before.maskRequestHost ||
+      route.masksOrigin !== before.masksOrigin ||
       !isDeepStrictEqual(route.http2Ports, before.http2Ports) ||
       !isDeepStrictEqual(route.access, before.access);
     this.route = route;
@@ -83,7 +88,8 @@ export class RouteEntry implements UpstreamGroup {
     const combined = formatHostName(port, this.route.sandboxId, this.#domain);
     const http2 = this.route.http2Ports?.includes(port) === true;
     const isPrivate = this.access?.isPrivate(port) === true;
-    const same = { upstream, http2, isPrivate };
+    const masksOrigin = mask !== undefined && this.route.masksOrigin === true;
+    const same = { upstream, http2, isPrivate, masksOrigin, alters: isPrivate || masksOrigin };
     return { upstream, direct: { ...same, host: mask }, shared: { ...same, host: mask ?? combined } };
   }
 
@@ -108,6 +114,8 @@ class ServiceEntry implements UpstreamGroup {
       host: undefined,
       http2: false,
       isPrivate: false,
+      masksOrigin: false,
+      alters: false,
     };
   }
 }

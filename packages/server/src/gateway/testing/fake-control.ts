@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { GatewayDownward, GatewayUpward, Route, ServiceRoute } from '@sandport/protocol/routes';
+import type { GatewayDownward, GatewaySettings, GatewayUpward, Route, ServiceRoute } from '@sandport/protocol/routes';
 import { freePort } from './free-port.ts';
 import { testTls } from './test-tls.ts';
 
@@ -24,6 +24,7 @@ export class FakeControl implements AsyncDisposable {
   readonly directory: string;
   readonly socketPath: string;
   readonly port: number;
+  settings: Partial<GatewaySettings> = {};
   routes: Route[] = [];
   services: ServiceRoute[] = [];
   /** What workers have said. */
@@ -46,6 +47,7 @@ export class FakeControl implements AsyncDisposable {
   /**
    * Starts a worker that serves `routes`, and waits until it listens.
    *
+   * @param settings beside the domain and the address
    * @param port which other workers may listen on too; a free one when left out
    */
   static async start(
@@ -53,9 +55,11 @@ export class FakeControl implements AsyncDisposable {
     services: ServiceRoute[] = [],
     orphanMs?: number,
     port?: number,
+    settings: Partial<GatewaySettings> = {},
   ): Promise<FakeControl> {
     const directory = await mkdtemp(join(tmpdir(), 'sandport-gateway-'));
     const control = new FakeControl(directory, port ?? (await freePort()));
+    control.settings = settings;
     control.routes = routes;
     control.services = services.map((service) => ({ ...service, socketPath: join(directory, service.socketPath) }));
     await control.listen();
@@ -87,7 +91,7 @@ export class FakeControl implements AsyncDisposable {
       createInterface({ input: link }).on('line', (line) => this.#onMessage(JSON.parse(line) as GatewayUpward));
       this.send({
         type: 'snapshot',
-        settings: { domain: DOMAIN, listen: [{ host: '127.0.0.1', port: this.port }] },
+        settings: { domain: DOMAIN, listen: [{ host: '127.0.0.1', port: this.port }], ...this.settings },
         tls: testTls,
         services: this.services,
         routes: this.routes,
