@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSlots, INSIDE_ADDRESS, removeSlot } from '@sandport/server/host/network/slot';
-import { HIDE_SYSCTL_NET, SAVE_FLAGS } from '@sandport/server/host/runtime/runsc';
+import { HIDE_SYSCTL_NET, PAST_CACHE_FLAG, SAVE_FLAGS } from '@sandport/server/host/runtime/runsc';
 import { answers, config, FLAGS, names } from '../create/bare-container.ts';
 import { holdingServer } from './program.ts';
 
@@ -24,7 +24,7 @@ export async function bareTimes(rootfs: string, megabytes: number): Promise<Bare
   const args = ['/usr/local/bin/node', ...holdingServer(megabytes)];
   try {
     await started('run', [], join(directory, 'first'), rootfs, args);
-    const flags = SAVE_FLAGS.filter((flag) => flag !== '--leave-running');
+    const flags = [...SAVE_FLAGS.filter((flag) => flag !== '--leave-running'), PAST_CACHE_FLAG];
     const before = performance.now();
     await runsc(join(directory, 'first'), ['checkpoint', '--image-path', image, ...flags, 'bare']);
     const checkpoint = performance.now() - before;

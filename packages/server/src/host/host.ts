@@ -334,8 +334,10 @@ export class Host {
   /**
    * Writes down a sandbox that runs on. Its TCP connections are reset. The snapshot is durable when this returns; when
    * it throws there is none. Throws `not_supported` where the runtime cannot.
+   *
+   * @param durable false for one that is read at once and need not survive a crash of the machine
    */
-  async snapshot(placement: Placement, id: string): Promise<void> {
+  async snapshot(placement: Placement, id: string, durable = true): Promise<void> {
     const { checkpoints } = this.#runtime;
     if (checkpoints === undefined) {
       throw new SandportError(
@@ -343,9 +345,8 @@ export class Host {
         `${this.#runtime.name} cannot keep the memory of a sandbox: start Sandport with --runtime runsc`,
       );
     }
-    await this.#snapshots.create(id, this.#manifest('memory', placement), (directory) =>
-      checkpoints.save(placement.container, directory),
-    );
+    const write = (directory: string) => checkpoints.save(placement.container, directory, durable);
+    await this.#snapshots.create(id, this.#manifest('memory', placement), write, durable);
   }
 
   /**

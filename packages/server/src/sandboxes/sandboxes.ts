@@ -177,7 +177,8 @@ export class Sandboxes {
       const snapshot = newSnapshotId();
       const spec = await this.#exclusive.run(id, async () => {
         const parent = this.#running(id, 'forked');
-        await this.#snapshots.capture(parent, snapshot);
+        // It is gone when the forks run, and nobody's after a crash.
+        await this.#snapshots.capture(parent, snapshot, false);
         return parent.spec;
       });
       return this.#snapshots.reading(snapshot, () =>

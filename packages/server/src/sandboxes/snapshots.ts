@@ -48,7 +48,7 @@ export class Snapshots {
     const name = givenName === undefined ? undefined : readName(givenName);
     const id = newSnapshotId();
     const asked = now();
-    await this.capture(record, id);
+    await this.capture(record, id, true);
     const snapshot: SnapshotRecord = { id, name, sandboxId: record.id, createdAt: now(), spec: record.spec };
     this.#store.insert(snapshot);
     for (const other of this.list()) {
@@ -64,13 +64,13 @@ export class Snapshots {
    * Writes down a sandbox that runs on; the caller holds its lock. Requests wait meanwhile, connections are cut. Throws
    * `not_supported` or `snapshot_failed`.
    */
-  async capture(record: RunningSandbox, id: string): Promise<void> {
+  async capture(record: RunningSandbox, id: string, durable: boolean): Promise<void> {
     const { host, records, routes, tokens, log } = this.#core;
     assertKeepable(true, host.keepsMemory);
     await routes.setRoute(heldRoute(record, tokens, false));
     faultPoint('snapshot:held');
     try {
-      await host.snapshot(record.placement, id);
+      await host.snapshot(record.placement, id, durable);
       faultPoint('snapshot:written');
     } catch (error) {
       log.event('snapshot not created', { sandboxId: record.id, error });

@@ -66,8 +66,10 @@ export interface Checkpoints {
   /**
    * Writes a container that runs into an empty directory. It goes on running, also when this fails; its TCP
    * connections are reset.
+   *
+   * @param durable whether it is to be on the disk soon; else it is read again soon
    */
-  save(id: string, directory: string): Promise<void>;
+  save(id: string, directory: string, durable: boolean): Promise<void>;
   /** Starts a container from what `save` wrote, with the same image, agent and limits. The directory is only read. */
   restore(spec: ContainerSpec, directory: string): Promise<ProcessIdentity>;
 }

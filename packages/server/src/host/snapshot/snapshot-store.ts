@@ -26,17 +26,26 @@ export class SnapshotStore {
     this.#root = root;
   }
 
-  /** Makes a snapshot of what `write` puts into the directory that it is given. It is durable when this returns. */
-  async create(id: string, manifest: SnapshotManifest, write: (directory: string) => Promise<void>): Promise<void> {
+  /**
+   * Makes a snapshot of what `write` puts into the directory that it is given.
+   *
+   * @param durable whether it survives a crash of the machine when this returns
+   */
+  async create(
+    id: string,
+    manifest: SnapshotManifest,
+    write: (directory: string) => Promise<void>,
+    durable = true,
+  ): Promise<void> {
     const unfinished = join(this.#root, id + UNFINISHED);
     const content = join(unfinished, CONTENT);
     await mkdir(content, { recursive: true, mode: 0o700 });
     try {
       await write(content);
       await writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
-      await syncTree(unfinished);
+      if (durable) await syncTree(unfinished);
       await rename(unfinished, join(this.#root, id));
-      await syncPath(this.#root);
+      if (durable) await syncPath(this.#root);
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
       throw error;
