@@ -1,9 +1,19 @@
 // What the official client's `files` does inside a real sandbox, under each runtime.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { FileNotFoundError, FileType, InvalidArgumentError, Sandbox } from 'e2b';
+import {
+  AuthenticationError,
+  FileNotFoundError,
+  FileType,
+  InvalidArgumentError,
+  NotEnoughSpaceError,
+  Sandbox,
+} from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const DISK_MB = 128;
 
 for (const runtime of runtimes) {
   describe(`files under ${runtime}`, () => {
@@ -11,7 +21,7 @@ for (const runtime of runtimes) {
     let sandbox: Sandbox;
 
     before(async () => {
-      server = await SandportServer.start(runtime);
+      server = await SandportServer.start(runtime, ['--disk', String(DISK_MB)]);
       sandbox = await Sandbox.create(server.options);
     });
     after(async () => {
@@ -71,6 +81,40 @@ for (const runtime of runtimes) {
       assert.equal((await fetch(up, { method: 'POST', body: form })).status, 200);
       assert.equal(await (await fetch(await sandbox.downloadUrl('/tmp/by+url'))).text(), 'by URL');
       assert.equal((await fetch(up)).status, 401);
+      const short = await sandbox.downloadUrl('/tmp/by+url', { useSignatureExpiration: 1 });
+      const expired = await waitFor('it has expired', async () => {
+        const answer = await fetch(short);
+        return answer.status === 200 ? undefined : answer;
+      });
+      assert.equal(expired.status, 401);
+      assert.match(await expired.text(), /signature is already expired/);
+    });
+
+    test('directories, files in the way and odd names are told apart', async () => {
+      const { files } = sandbox;
+      await files.makeDir('a-directory');
+      await files.write('a-file', 'x');
+      await assert.rejects(files.read('a-directory'), InvalidArgumentError);
+      await assert.rejects(files.write('a-directory', 'x'), InvalidArgumentError);
+      await assert.rejects(files.write('a-file/below', 'x'), InvalidArgumentError);
+      await assert.rejects(files.read('a-file', { user: 'nobody-here' }), AuthenticationError);
+      for (const name of ['wïth spaces & ünicode %41?.txt', 'quo\'te"s', '-dash', 'new\nline', '日本語']) {
+        await files.write(`odd/${name}`, name);
+        assert.equal(await files.read(`odd/${name}`), name);
+      }
+      assert.equal((await files.list('odd')).length, 5);
+    });
+
+    test('a full disk is told, and leaves neither half of a file nor takes what was there', async () => {
+      const full = await Sandbox.create(server.options);
+      await full.files.write('kept', 'as it was');
+      const tooMuch = new Blob([new Uint8Array(DISK_MB * 1024 * 1024)]);
+      await assert.rejects(full.files.write('new', tooMuch), NotEnoughSpaceError);
+      await assert.rejects(full.files.write('kept', tooMuch), NotEnoughSpaceError);
+      assert.equal(await full.files.exists('new'), false);
+      assert.equal(await full.files.read('kept'), 'as it was');
+      assert.equal((await full.commands.run('echo well > after; cat after')).stdout, 'well\n');
+      await full.kill();
     });
   });
 }

@@ -19,6 +19,8 @@ export class FileError extends Error {
       case 'EISDIR':
         return new FileError(400, `path '${path}' is a directory`);
       case 'ENOTDIR':
+      // A directory was to be made where a file is.
+      case 'EEXIST':
         return new FileError(400, `a part of the path '${path}' is not a directory`);
       case 'ENXIO':
         return new FileError(400, `path '${path}' is not a regular file`);

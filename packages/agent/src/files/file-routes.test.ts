@@ -2,13 +2,24 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { Libc } from '../native/libc.ts';
 import { startAgent, type TestAgent } from '../testing/agent-process.ts';
+import { until } from '../testing/until.ts';
 
 const TOKEN = 'access-token-of-the-test';
 const OCTETS = { 'content-type': 'application/octet-stream' };
@@ -210,20 +221,93 @@ test('a link in the path is followed as root', async () => {
   assert.equal(await (await get('link')).text(), readFileSync('/etc/hostname', 'utf8'));
 });
 
-test('a full disk is 507, however much is still to come', (context) => {
-  const disk = join(agent.root, 'disk');
-  mkdirSync(disk);
+/** Where the descriptors of a process lead. */
+function descriptorsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${descriptor}`);
+    } catch {
+      return '';
+    }
+  });
+}
+
+/** A file system of 64 KiB; undefined without the right to mount one. */
+function mountSmallDisk(): ({ path: string } & Disposable) | undefined {
+  const path = join(agent.root, 'disk');
+  mkdirSync(path, { recursive: true });
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path], { stdio: 'ignore' });
   } catch {
-    return context.skip('needs the right to mount');
+    return undefined;
   }
-  return put(join(disk, 'big'), Buffer.alloc(50_000_000))
-    .then(async (answer) => {
-      assert.equal(answer.status, 507);
-      assert.match(await message(answer), /disk space/);
-    })
-    .finally(() => execFileSync('umount', ['-l', disk]));
+  return { path, [Symbol.dispose]: () => execFileSync('umount', ['-l', path]) };
+}
+
+test('a full disk is 507, however much is still to come, and leaves no half of a file', async (context) => {
+  using disk = mountSmallDisk();
+  if (disk === undefined) return context.skip('needs the right to mount');
+  const answer = await put(join(disk.path, 'big'), Buffer.alloc(50_000_000));
+  assert.equal(answer.status, 507);
+  assert.match(await message(answer), /disk space/);
+  assert.deepEqual(readdirSync(disk.path), []);
+});
+
+test('a file that is replaced by a larger one than the disk holds is not half of it afterwards', async (context) => {
+  using disk = mountSmallDisk();
+  if (disk === undefined) return context.skip('needs the right to mount');
+  const path = join(disk.path, 'file');
+  writeFileSync(path, 'old');
+  // Without a length nobody knows that it will not fit; it is collected elsewhere first.
+  const stream = new ReadableStream({
+    start(controller) {
+      for (let i = 0; i < 20; i++) controller.enqueue(Buffer.alloc(100_000, 'x'));
+      controller.close();
+    },
+  });
+  const init = { method: 'POST', headers: OCTETS, body: stream, duplex: 'half' } as RequestInit;
+  assert.equal((await fetch(url({ path }), init)).status, 507);
+  assert.equal(readFileSync(path, 'utf8'), 'old');
+  assert.equal((await put(path, Buffer.alloc(1_000_000))).status, 507);
+  assert.equal(readFileSync(path, 'utf8'), 'old');
+  // With room for one of them only, the new one replaces the old one in its place.
+  writeFileSync(path, Buffer.alloc(40_000, 'a'));
+  assert.equal((await put(path, Buffer.alloc(50_000, 'b'))).status, 200);
+  assert.ok(readFileSync(path).equals(Buffer.alloc(50_000, 'b')));
+});
+
+test('an upload that breaks off leaves nothing new, and what was there as it was', async () => {
+  for (const [name, before] of [
+    ['broken-new', undefined],
+    ['broken-old', 'as it was'],
+  ] as const) {
+    const path = join(agent.home, name);
+    if (before !== undefined) writeFileSync(path, before);
+    const { hostname, port, pathname, search } = new URL(url({ path }));
+    const socket = connect(Number(port), hostname);
+    const head = `POST ${pathname}${search} HTTP/1.1\r\nhost: a\r\ncontent-type: application/octet-stream\r\n`;
+    socket.write(`${head}content-length: 5000000\r\n\r\n${'x'.repeat(3_000_000)}`);
+    if (before === undefined) await until('it is being written', () => existsSync(path));
+    else
+      await until('it is being collected', () => descriptorsOf(agent.pid).some((link) => link.includes('.sandport-')));
+    socket.destroy();
+    if (before === undefined) await until('it is gone', () => !existsSync(path));
+    else await until('it is let go', () => !descriptorsOf(agent.pid).some((link) => link.includes('.sandport-')));
+    if (before !== undefined) assert.equal(readFileSync(path, 'utf8'), before);
+  }
+});
+
+test('a large file is replaced by a large file, and a link keeps leading to it', async () => {
+  const path = join(agent.home, 'replaced');
+  writeFileSync(path, Buffer.alloc(3_000_000, 'a'), { mode: 0o640 });
+  symlinkSync(path, join(agent.home, 'to-replaced'));
+  const content = Buffer.alloc(2_000_000, 'b');
+  assert.equal((await put('to-replaced', content)).status, 200);
+  assert.ok(readFileSync(path).equals(content));
+  assert.equal(statSync(path).mode & 0o777, 0o640);
+  symlinkSync(join(agent.home, 'made-by-link'), join(agent.home, 'dangling'));
+  assert.equal((await put('dangling', 'x')).status, 200);
+  assert.equal(readFileSync(join(agent.home, 'made-by-link'), 'utf8'), 'x');
 });
 
 test('an upload that is refused may go on to its end, so that its sender gets to read the answer', async () => {

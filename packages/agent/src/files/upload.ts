@@ -20,6 +20,12 @@ interface WrittenFile {
   readonly metadata?: Metadata;
 }
 
+/** What is known of every file of a request before it comes. */
+interface Nature {
+  readonly metadata: Metadata;
+  readonly atMost: number | undefined;
+}
+
 /** @throws FileError; files written before stay written */
 export async function upload(file: FileRequest, request: IncomingMessage, response: ServerResponse): Promise<void> {
   // A client that has gone silent leaves its file unfinished; it does not hold it open for ever.
@@ -27,10 +33,12 @@ export async function upload(file: FileRequest, request: IncomingMessage, respon
   const metadata = readMetadata(request.headers);
   const body = await decode(request);
   const contentType = request.headers['content-type'] ?? '';
+  // Of a compressed body nobody knows how long it is.
+  const atMost = request.headers['content-encoding'] === undefined ? contentLength(request) : undefined;
   const isMultipart = /^multipart\/form-data\b/i.test(contentType);
   const written = isMultipart
-    ? await writeParts(file, body, boundaryOf(contentType), metadata)
-    : await writeBody(file, body, contentType, metadata);
+    ? await writeParts(file, body, boundaryOf(contentType), { metadata, atMost })
+    : await writeBody(file, body, contentType, { metadata, atMost });
   answerJson(response, 200, written);
 }
 
@@ -38,7 +46,7 @@ async function writeBody(
   file: FileRequest,
   body: AsyncIterable<Buffer>,
   contentType: string,
-  metadata: Metadata,
+  nature: Nature,
 ): Promise<WrittenFile[]> {
   if (!/^application\/octet-stream\b/i.test(contentType)) {
     throw new FileError(
@@ -47,14 +55,14 @@ async function writeBody(
     );
   }
   if (file.path === '') throw new FileError(400, 'the query parameter path is missing');
-  return [await writeOne(file, file.path, body, metadata)];
+  return [await writeOne(file, file.path, body, nature)];
 }
 
 async function writeParts(
   file: FileRequest,
   body: AsyncIterable<Buffer>,
   boundary: string,
-  metadata: Metadata,
+  nature: Nature,
 ): Promise<WrittenFile[]> {
   const written = new Map<string, WrittenFile>();
   for await (const part of readParts(body, boundary)) {
@@ -65,7 +73,7 @@ async function writeParts(
       throw new FileError(400, `you cannot upload multiple files to the same path '${file.resolve(target)}'`);
     }
     if (written.size === MAX_FILES) throw new FileError(400, `more than ${MAX_FILES} files in one request`);
-    const entry = await writeOne(file, target, part.content, metadata);
+    const entry = await writeOne(file, target, part.content, nature);
     written.set(entry.path, entry);
   }
   return [...written.values()];
@@ -75,12 +83,17 @@ async function writeOne(
   file: FileRequest,
   target: string,
   content: AsyncIterable<Buffer>,
-  metadata: Metadata,
+  { metadata, atMost }: Nature,
 ): Promise<WrittenFile> {
   const path = file.resolve(target);
-  await writeContent(path, content, file.user);
+  await writeContent(path, content, file.user, { atMost });
   writeMetadata(path, metadata);
   return { name: basename(path), path, type: 'file', ...(Object.keys(metadata).length > 0 && { metadata }) };
+}
+
+function contentLength(request: IncomingMessage): number | undefined {
+  const length = request.headers['content-length'];
+  return length === undefined ? undefined : Number(length);
 }
 
 async function decode(request: IncomingMessage): Promise<AsyncIterable<Buffer>> {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -95,6 +97,39 @@ test('Move renames, also into directories that are not there yet', async () => {
   mkdirSync(join(agent.home, 'full/of/things'), { recursive: true });
   mkdirSync(join(agent.home, 'other'));
   assert.equal(await failure('Move', { source: 'other', destination: 'full' }), 'failed_precondition');
+});
+
+test('Move to another file system copies all and removes the original', async (context) => {
+  const other = join(agent.root, 'other-disk');
+  mkdirSync(other);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', other], { stdio: 'ignore' });
+  } catch {
+    return context.skip('needs the right to mount');
+  }
+  try {
+    const tree = join(agent.home, 'tree');
+    mkdirSync(join(tree, 'sub'), { recursive: true, mode: 0o750 });
+    writeFileSync(join(tree, 'sub/file'), 'content', { mode: 0o640 });
+    chownSync(join(tree, 'sub/file'), 1000, 1000);
+    symlinkSync('sub/file', join(tree, 'link'));
+    const { body } = await call('Move', { source: 'tree', destination: join(other, 'tree') });
+    assert.equal(body.entry?.path, join(other, 'tree'));
+    assert.equal(existsSync(tree), false);
+    assert.equal(readFileSync(join(other, 'tree/link'), 'utf8'), 'content');
+    const { uid, mode } = statSync(join(other, 'tree/sub/file'));
+    assert.deepEqual([uid, mode & 0o777], [1000, 0o640]);
+
+    writeFileSync(join(agent.home, 'too-big'), Buffer.alloc(3_000_000));
+    assert.equal(
+      await failure('Move', { source: 'too-big', destination: join(other, 'too-big') }),
+      'resource_exhausted',
+    );
+    assert.equal(existsSync(join(other, 'too-big')), false);
+    assert.equal(statSync(join(agent.home, 'too-big')).size, 3_000_000);
+  } finally {
+    execFileSync('umount', ['-l', other]);
+  }
 });
 
 test('ListDir lists as deep as asked, sorted, without entering links', async () => {

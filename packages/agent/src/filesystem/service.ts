@@ -1,6 +1,6 @@
 // filesystem.Filesystem: looking at, making, moving, removing and watching files. Everything is done as root; the user of the
 // call is whose home relative paths start from and who owns what is made.
-import { lstat, rename, rm, stat } from 'node:fs/promises';
+import { lstat, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type EntryResponse, FILESYSTEM_SERVICE, type ListDirResponse } from '@sandport/protocol/filesystem-rpc';
 import { readAccountNames } from '../access/account-names.ts';
@@ -16,6 +16,7 @@ import { makeDirectories } from '../files/write-file.ts';
 import { describeEntry } from './entry.ts';
 import { filesystemError } from './filesystem-error.ts';
 import { listDirectory } from './list-directory.ts';
+import { moveEntry } from './move.ts';
 import type { WatchWish } from './watch/watch-request.ts';
 import type { Describe, Watchers } from './watch/watchers.ts';
 
@@ -100,7 +101,7 @@ async function move(call: PathCall): Promise<EntryResponse> {
   const destination = call.path('destination');
   await about(source, lstat(source));
   await about(destination, makeDirectories(dirname(destination), call.user));
-  await about(destination, rename(source, destination));
+  await about(destination, moveEntry(source, destination));
   return entryAt(destination, call.root);
 }
 

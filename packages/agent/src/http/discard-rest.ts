@@ -6,6 +6,10 @@ const LINGER_MS = 2000;
 
 /** To close the connection at once would take the answer away from a client that is still sending (RFC 9112, 9.6). */
 export function discardRest(request: IncomingMessage): void {
-  const timer = setTimeout(() => request.destroy(), LINGER_MS);
-  request.once('close', () => clearTimeout(timer)).resume();
+  const timer = setTimeout(() => {
+    // One that has come to its end has left its connection to the next request; not every such one says "close".
+    if (!request.complete) request.destroy();
+  }, LINGER_MS);
+  const settle = (): void => clearTimeout(timer);
+  request.once('end', settle).once('close', settle).resume();
 }

@@ -295,7 +295,10 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       else this.#refuse({ code: 'malformed_request' });
       return end;
     }
-    if (this.#body.done) this.#upstream?.finishRequest();
+    if (this.#upstream !== undefined) {
+      this.#upstream.isLargeRequest = true;
+      if (this.#body.done) this.#upstream.finishRequest();
+    }
     this.#sendUp(buf, start, pos);
     return pos;
   }

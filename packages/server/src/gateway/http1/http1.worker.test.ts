@@ -57,6 +57,30 @@ async function eventually(condition: () => boolean, what: string): Promise<void>
 }
 
 describe('requests over HTTP/1.1', () => {
+  it('that were refused for their size leave no connection to the next, which the server may be about to close', async () => {
+    await using origin = await HttpOrigin.start((incoming, response) => {
+      incoming.resume().on('end', () => {
+        response.writeHead(incoming.method === 'POST' ? 413 : 200, { 'content-length': 2 }).end('ok');
+      });
+    });
+    const host = await hostOf(origin);
+    using client = new RawClient(control.port);
+    const post = (bytes: number): string =>
+      `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes)}`;
+    const get = `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    for (const [request, connections] of [
+      [get, 1],
+      [post(100), 1],
+      [get, 1],
+      [post(MIB), 1],
+      [get, 2],
+    ] as const) {
+      client.send(request);
+      await client.expect(/\r\n\r\nok/);
+      assert.equal(origin.connections, connections);
+    }
+  });
+
   it('are answered with what the server said, though it hung up before it had read them', async () => {
     const answer = 'HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge';
     await using origin = await RawOrigin.start((socket) => {

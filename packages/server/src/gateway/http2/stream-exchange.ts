@@ -22,6 +22,8 @@ import { toHttp2Fields, toTrailers } from './response-translation.ts';
 import { WebSocketHandshake } from './websocket-handshake.ts';
 
 const trailerTable = new FieldTable();
+/** Bytes of a body that a server may not have read when it answers with an error. */
+const LARGE_BODY = 16 * 1024;
 
 export class StreamExchange implements ResponseSink, Waiter {
   readonly decodes = true;
@@ -145,6 +147,7 @@ export class StreamExchange implements ResponseSink, Waiter {
     const upstream = this.#upstream;
     if (upstream === undefined || chunk.length === 0) return;
     this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > LARGE_BODY) upstream.isLargeRequest = true;
     if (!this.#chunked && this.#bodyBytes > this.#request.contentLength) {
       this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
       return;

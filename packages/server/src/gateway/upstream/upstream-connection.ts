@@ -38,6 +38,8 @@ export class UpstreamConnection implements Expiring, ChunkData {
   keepAliveTime = Infinity;
   /** Whether it has served a request before the current one. */
   reused = false;
+  /** Whether the current request is more than a server has surely read when it answers with an error. */
+  isLargeRequest = false;
   /** Whether a byte of the current response has come. */
   responded = false;
   readonly #isTcp: boolean;
@@ -170,6 +172,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
     this.#isHead = isHead;
     this.#requestSent = false;
     this.#interims = 0;
+    this.isLargeRequest = false;
     this.responded = false;
     if (this.#connected) this.deadline = 0;
   }
@@ -293,7 +296,8 @@ export class UpstreamConnection implements Expiring, ChunkData {
       sink.onInterim(head);
       return bodyStart;
     }
-    this.#persistent = head.persistent;
+    // A server that refuses much may close without having read it all, though by now it is on its way.
+    this.#persistent = head.persistent && (head.status < 400 || !this.isLargeRequest);
     this.keepAliveTime = head.keepAliveTimeout < 0 ? Infinity : head.keepAliveTimeout * 1000;
     this.#body.begin(head.framing, head.contentLength);
     this.#state = State.body;
