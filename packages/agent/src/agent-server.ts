@@ -43,6 +43,9 @@ export function createAgentServer(root: string): Server {
     if (applyCors(request, response)) return;
     if (path === '/health') return answerEmpty(response);
     if (path === '/init') return initialization.serve(request, response);
+    // A sandbox that waits for its first use has nothing to give back.
+    memory.noteActivity();
+    response.once('close', () => memory.noteActivity());
     const { settings } = initialization;
     if (settings === undefined) return answerError(response, 503, 'the sandbox is starting');
     if (path === '/files')
@@ -65,8 +68,6 @@ export function createAgentServer(root: string): Server {
   const server = createServer(options, (request, response) => {
     // A client that goes away mid-answer is no failure of the agent.
     response.on('error', () => {});
-    memory.noteActivity();
-    response.once('close', () => memory.noteActivity());
     serve(request, response).catch((error: unknown) => {
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       if (!response.headersSent) answerError(response, 500, 'internal error of the agent');

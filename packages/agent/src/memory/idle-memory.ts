@@ -7,7 +7,7 @@ import type { Libc } from '../native/libc.ts';
 /** Without a request for so long, the agent is at rest. */
 const REST_MS = 3000;
 /** For less, the processor time of a collection is not worth it. */
-const WORTH_BYTES = 4 * 1024 * 1024;
+const WORTH_BYTES = 1024 * 1024;
 
 /** V8's own function. */
 type Collect = (options: { type: 'major'; flavor: 'last-resort'; execution: 'sync' }) => void;
