@@ -1,11 +1,12 @@
 // The sandport command as a person and a script use it.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -156,6 +157,25 @@ describe('sandport command', () => {
     assert.equal((await sandport('url', id, '3000')).stdout, `https://3000-${id}.${domain}\n`);
     assert.match((await sandport('url', id, '70000')).stderr, /70000/);
     assert.match((await sandport('url', 'inowhere', '80')).stderr, /doesn't exist/);
+  });
+
+  test('trust has programs of this machine trust the server, and --undo takes it back', async () => {
+    const look = ['-sS', '-o', '/dev/null', `${server.connection.apiUrl}/health`];
+    const reaches = () =>
+      promisify(execFile)('curl', look, { env: clean }).then(
+        () => true,
+        () => false,
+      );
+    try {
+      assert.equal(await reaches(), false);
+      const { code, stdout } = await sandport('trust');
+      assert.equal(code, 0);
+      assert.match(stdout, /to undo it: {2}sudo npx sandport trust --undo/);
+      assert.equal(await reaches(), true);
+    } finally {
+      assert.equal((await sandport('trust', '--undo')).code, 0);
+    }
+    assert.equal(await reaches(), false);
   });
 
   test('logs prints the lines of one sandbox, and follows', async () => {

@@ -13,6 +13,7 @@ import { addPauseCommand } from './commands/pause.ts';
 import { addPortsCommand } from './commands/ports.ts';
 import { addResumeCommand } from './commands/resume.ts';
 import { addStartCommand } from './commands/start.ts';
+import { addTrustCommand } from './commands/trust.ts';
 import { addUpCommand } from './commands/up.ts';
 import { addUrlCommand } from './commands/url.ts';
 import { printFailure } from './failure.ts';
@@ -36,6 +37,7 @@ const commands = [
   addPortsCommand,
   addNetworkCommand,
   addLogsCommand,
+  addTrustCommand,
   addDoctorCommand,
 ];
 for (const add of commands) add(program);

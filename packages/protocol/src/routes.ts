@@ -66,6 +66,8 @@ export interface GatewaySettings {
   readonly domain: string;
   /** Where every worker listens (with SO_REUSEPORT). TLS, HTTP/1.1 and HTTP/2 are told apart by the first bytes. */
   readonly listen: readonly ListenAddress[];
+  /** Whether requests without TLS to names of the domain are sent to HTTPS. */
+  readonly redirectToHttps?: boolean;
   /** Addresses and CIDR ranges of proxies in front whose word about their clients counts. */
   readonly trustedProxies?: readonly string[];
 }

@@ -20,6 +20,7 @@ import { ApiKeys } from './store/api-keys.ts';
 import { openDatabase } from './store/database.ts';
 import { SandboxRecords } from './store/sandbox-records.ts';
 import { SnapshotRecords } from './store/snapshot-records.ts';
+import { openCertificateFiles } from './tls/certificate-files.ts';
 import { openOwnAuthority } from './tls/certificate-source.ts';
 
 export interface RunningServer {
@@ -32,7 +33,6 @@ export interface RunningServer {
 const READY_AHEAD = 4;
 /** Sandboxes that are started ahead of time when nobody asks for any. */
 const LEAST_WARM = 2;
-const RENEWAL_CHECK_MS = 12 * 3_600_000;
 const STOP_GRACE_MS = 5000;
 
 /**
@@ -73,11 +73,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let sandboxesLeft = true;
   opened.defer(() => host.close({ sandboxesLeft }));
 
-  const certificates = await openOwnAuthority(data.file('tls'), settings.domain);
+  const certificates = await (settings.tls === undefined
+    ? openOwnAuthority(data.file('tls'), settings.domain)
+    : openCertificateFiles(settings.tls, data.file('tls'), settings.domain));
   const apiSocket = data.file('api.sock');
   const gateways = new GatewaySupervisor({
     socketPath: data.file(GATEWAY_SOCKET),
-    settings: { domain: settings.domain, listen: settings.listen, trustedProxies: settings.trustedProxies },
+    settings: {
+      domain: settings.domain,
+      listen: settings.listen,
+      trustedProxies: settings.trustedProxies,
+      redirectToHttps: settings.redirectToHttps,
+    },
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],
     workers: settings.gateways,
@@ -91,7 +98,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       .renew()
       .then((renewed) => renewed && gateways.setTls(certificates.current()))
       .catch((error: unknown) => logger.error({ error }, 'certificate not renewed'));
-  }, RENEWAL_CHECK_MS);
+  }, certificates.checkMs);
   opened.defer(() => clearInterval(renewal));
 
   const sandboxes: Sandboxes = new Sandboxes({

@@ -81,6 +81,18 @@ test('a third port is refused, whatever the number of addresses', () => {
   assert.match(refusal({ listen: ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'] }), /two ports at most/);
 });
 
+test('a certificate comes with its key, and HTTP leads to HTTPS but on loopback domains', () => {
+  assert.deepEqual(readSettings({ tlsCert: '/a/cert.pem', tlsKey: '/a/key.pem' }).tls, {
+    cert: '/a/cert.pem',
+    key: '/a/key.pem',
+  });
+  assert.match(refusal({ tlsCert: 'x' }), /--tls-key/);
+  assert.match(refusal({ tlsKey: 'x' }), /--tls-cert/);
+  assert.equal(readSettings({}).redirectToHttps, false);
+  assert.equal(readSettings({ domain: 'box.example.com' }).redirectToHttps, true);
+  assert.equal(readSettings({ domain: 'box.example.com', httpsRedirect: false }).redirectToHttps, false);
+});
+
 test('trusted proxies are addresses and ranges', () => {
   const right = ['127.0.0.1', '10.0.0.0/8', '::1', '2001:db8::/32', '0.0.0.0/0'];
   assert.deepEqual(readSettings({ trustedProxies: right }).trustedProxies, right);

@@ -8,6 +8,7 @@ import { disjointRanges } from './egress/address-ranges.ts';
 import type { EgressLimits } from './host/host.ts';
 import { sandportHome } from './host/image/installation.ts';
 import type { ResourceLimits, RuntimeName } from './host/runtime/runtime.ts';
+import type { CertificateFiles } from './tls/certificate-files.ts';
 
 export interface ServerOptions {
   /** Directory of everything that has to survive. Default: `default` under `/var/lib/sandport`. */
@@ -28,6 +29,12 @@ export interface ServerOptions {
   readonly runtime?: string | undefined;
   /** Gateway workers. Default: one a processor, at most 4. */
   readonly gateways?: number | undefined;
+  /** PEM file with the certificate for the domain and all names below it, instead of one by an authority of our own. */
+  readonly tlsCert?: string | undefined;
+  /** PEM file with its key. */
+  readonly tlsKey?: string | undefined;
+  /** Whether requests without TLS are sent to HTTPS. Default: unless the domain is a loopback one. */
+  readonly httpsRedirect?: boolean | undefined;
   /** Addresses and CIDR ranges of proxies in front that may say who their clients are. Default: none. */
   readonly trustedProxies?: readonly string[] | undefined;
   /** Sandboxes alive at once. Default 1000. */
@@ -53,6 +60,9 @@ export interface Settings {
   readonly egressLimits: EgressLimits;
   readonly runtime: RuntimeName;
   readonly gateways: number;
+  /** Absolute paths; undefined for a certificate of the own authority. */
+  readonly tls: CertificateFiles | undefined;
+  readonly redirectToHttps: boolean;
   readonly trustedProxies: readonly string[];
   readonly maxSandboxes: number;
   readonly warm: number;
@@ -100,6 +110,8 @@ export function readSettings(options: ServerOptions): Settings {
     permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
+    tls: readTls(options),
+    redirectToHttps: options.httpsRedirect !== false && !isLoopbackDomain(domain),
     trustedProxies: (options.trustedProxies ?? []).map(readProxyRange),
     maxSandboxes: readCount('--max-sandboxes', options.maxSandboxes, 1000, 2000),
     warm: readCount('--warm', options.warm, defaultWarm(), 1000, 0),
@@ -154,6 +166,13 @@ function readRange(text: string): string {
 
 function readLimit(option: string, value: number | undefined, most: number): number | undefined {
   return value === undefined ? undefined : readCount(option, value, value, most);
+}
+
+function readTls({ tlsCert, tlsKey }: ServerOptions): CertificateFiles | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsKey === undefined) throw invalid('--tls-key', tlsKey, 'the file with the key of --tls-cert');
+  if (tlsCert === undefined) throw invalid('--tls-cert', tlsCert, 'the file with the certificate of --tls-key');
+  return { cert: resolve(tlsCert), key: resolve(tlsKey) };
 }
 
 function readProxyRange(text: string): string {

@@ -14,6 +14,9 @@ export interface ServerFlags {
   readonly runtime?: string;
   readonly gateways?: number;
   readonly trustedProxies?: string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly httpsRedirect?: boolean;
   readonly maxSandboxes?: number;
   readonly warm?: number;
   readonly memory?: number;
@@ -41,6 +44,9 @@ export function addServerOptions(command: Command): Command {
     .option('--egress-bandwidth <Mbit/s>', 'of a sandbox, in each direction (default: no limit)', wholeNumber)
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
+    .option('--tls-cert <file>', 'certificate for the domain and *.DOMAIN, in PEM; taken again when it changes')
+    .option('--tls-key <file>', 'its key')
+    .option('--no-https-redirect', 'serve HTTP too on a domain that is no loopback one')
     .option('--trusted-proxies <cidr,...>', 'proxies in front that may say who their clients are', list)
     .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
     .option('--warm <number>', 'most sandboxes kept started ahead of demand (default: 4 a processor)', wholeNumber)

@@ -11,14 +11,17 @@ import { createAuthority, issueWildcard, type PemPair } from './certificate-auth
 export interface CertificateSource {
   /** What the gateways serve now. */
   current(): GatewayTls;
-  /** Makes a new certificate when the present one ends soon; returns whether it did. */
+  /** Makes a new certificate when the present one ends soon, or takes one that has been put there; returns whether it did. */
   renew(): Promise<boolean>;
+  /** How often `renew` is to be called, in milliseconds. */
+  readonly checkMs: number;
   /** PEM file of the authority that clients have to trust. */
   readonly authorityPath: string;
   /** PEM file of the machine's authorities and this one, for programs that take one bundle only. */
   readonly bundlePath: string;
 }
 
+const CHECK_MS = 12 * 3_600_000;
 const RENEW_BEFORE_MS = 30 * 86_400_000;
 const SYSTEM_BUNDLES = [
   '/etc/ssl/certs/ca-certificates.crt',
@@ -43,7 +46,7 @@ export async function openOwnAuthority(directory: string, domain: string): Promi
     return true;
   }
   await renew();
-  return { authorityPath, bundlePath, renew, current: () => ({ ...leaf, ticketKeys }) };
+  return { checkMs: CHECK_MS, authorityPath, bundlePath, renew, current: () => ({ ...leaf, ticketKeys }) };
 }
 
 function isGood(leaf: PemPair, authority: PemPair, domain: string): boolean {
@@ -71,7 +74,8 @@ async function save(directory: string, name: string, pair: PemPair): Promise<voi
   await writeFileAtomically(join(directory, `${name}.pem`), pair.cert, 0o644);
 }
 
-async function systemBundle(): Promise<string> {
+/** The authorities that the machine trusts already. */
+export async function systemBundle(): Promise<string> {
   for (const path of SYSTEM_BUNDLES) {
     const text = await readFile(path, 'utf8').catch(() => undefined);
     if (text !== undefined) return text;

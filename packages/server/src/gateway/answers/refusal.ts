@@ -44,8 +44,8 @@ export type Refusal =
 /** What is answered where nothing was refused. */
 export type Reply =
   | Refusal
-  /** To the same host, with the cookie that opens it where the browser needs one. */
-  | { readonly location: string; readonly cookie?: string }
+  /** To the same host, or the same address with HTTPS, with the cookie that opens it where the browser needs one. */
+  | { readonly location: string; readonly cookie?: string; readonly permanent?: true }
   /** The token was right: the cookie that stands for it from now on. */
   | { readonly signedIn: string };
 
@@ -86,7 +86,7 @@ export function answerFor(reply: Reply, request: RequestFacts | undefined): Answ
   if ('location' in reply) {
     const cookie = reply.cookie === undefined ? [] : [['Set-Cookie', reply.cookie] as const];
     return {
-      status: 303,
+      status: reply.permanent ? 308 : 303,
       contentType: TEXT,
       body: '',
       headers: [['Location', reply.location], ...cookie, ...PERSONAL],

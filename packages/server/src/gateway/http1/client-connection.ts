@@ -223,7 +223,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       this.#refuse({ code: 'malformed_request' }, head);
       return -1;
     }
-    const destination = this.#context.router.route(head);
+    const destination = this.#context.router.route(head, this.#arrival);
     if ('room' in destination) return this.#wait(destination, buf, end) ? -1 : bodyEnd;
     if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
 

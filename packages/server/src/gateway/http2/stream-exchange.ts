@@ -78,7 +78,7 @@ export class StreamExchange implements ResponseSink, Waiter {
   onRoute(): void {
     const stream = this.#stream;
     this.#room = undefined;
-    const destination = this.#context.router.route(this.#request);
+    const destination = this.#context.router.route(this.#request, this.#arrival);
     if ('room' in destination) {
       const refusal = destination.room.enter(this, destination.isPage);
       if (refusal === undefined) this.#room = destination.room;

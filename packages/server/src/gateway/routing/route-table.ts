@@ -122,6 +122,7 @@ class ServiceEntry implements UpstreamGroup {
 
 export class RouteTable {
   readonly domain: string;
+  readonly redirectsToHttps: boolean;
   readonly #sweep: Sweep;
   readonly #wake: (sandboxId: string) => void;
   readonly #routes = new Map<string, RouteEntry>();
@@ -130,6 +131,7 @@ export class RouteTable {
   /** @param wake asks the control process to resume a sandbox */
   constructor(settings: GatewaySettings, sweep: Sweep, wake: (sandboxId: string) => void) {
     this.domain = settings.domain;
+    this.redirectsToHttps = settings.redirectToHttps === true;
     this.#sweep = sweep;
     this.#wake = wake;
   }

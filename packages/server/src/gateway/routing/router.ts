@@ -6,6 +6,8 @@ import { checkAccess } from '../access/check-access.ts';
 import { isTrafficToken } from '../access/traffic-token.ts';
 import type { Refusal, Reply } from '../answers/refusal.ts';
 import { wantsHtml } from '../answers/wants-html.ts';
+import type { Arrival } from '../context.ts';
+import { publicScheme } from '../forwarded.ts';
 import { cleanPath, decodePath, isControlRoute } from './control-routes.ts';
 import type { RequestFacts } from './request-facts.ts';
 import type { Destination, Held, RouteEntry, RouteTable } from './route-table.ts';
@@ -35,7 +37,12 @@ export class Router {
     this.#now = now;
   }
 
-  route(request: RequestFacts): Destination | Held | Reply {
+  /** @param arrival without it the request counts as one over TLS */
+  route(request: RequestFacts, arrival?: Arrival): Destination | Held | Reply {
+    if (this.#table.redirectsToHttps && arrival !== undefined && !arrival.secure) {
+      const location = this.#secureLocation(request, arrival);
+      if (location !== undefined) return { location, permanent: true };
+    }
     const name = this.#read(request.host);
     if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, 'own');
     if (name.kind === 'local') return this.#byHeaders(request, 'local');
@@ -45,6 +52,16 @@ export class Router {
     }
     if (name.reason === 'sandbox-port') return INVALID_PORT;
     return name.reason === 'sandbox-id' ? INVALID_ID : INVALID_HOST;
+  }
+
+  /** The same address with HTTPS, for names that the certificate is for. */
+  #secureLocation(request: RequestFacts, arrival: Arrival): string | undefined {
+    if (publicScheme(arrival, request) === 'https') return undefined;
+    const { kind } = this.#read(request.host);
+    const host = request.host.toLowerCase().replace(/:80$/, '');
+    if (kind !== 'sandbox' && kind !== 'service') return undefined;
+    if (!host.replace(/\.?(?::[0-9]+)?$/, '').endsWith(`.${this.#table.domain}`)) return undefined;
+    return `https://${host}${request.path().replace(/^\*$/, '/')}`;
   }
 
   #read(host: string): HostName {
