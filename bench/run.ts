@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { benchmarkAgent } from './agent/agent.ts';
 import { benchmarkCreate } from './create/create.ts';
+import { benchmarkEgress } from './egress/egress.ts';
 import { benchmarkGateway } from './gateway/gateway.ts';
 import { benchmarkLife } from './life/life.ts';
 import { machineFacts } from './support/machine-facts.ts';
@@ -27,6 +28,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   create: {
     about: 'from Sandbox.create() to a first output and a first public answer, beside bare runsc and runc',
     run: benchmarkCreate,
+  },
+  egress: {
+    about: 'throughput and new connections under rules of each kind, beside a bare veth pair with masquerade',
+    run: benchmarkEgress,
   },
   gateway: {
     about: 'the gateway beside nginx, HAProxy, Caddy and the reverse proxy of Go, each on one processor',

@@ -4,11 +4,13 @@ import { createSocket } from 'node:dgram';
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, createServer, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { readQuestion } from '@sandport/server/dns/message';
 import { withLength } from '@sandport/server/dns/upstream';
 import { LeafCertificates } from '@sandport/server/egress/leaf-certificates';
 
 const TICK_MS = 20;
+const ZEROS = Buffer.alloc(256 * 1024);
 const NAMESERVER = '203.0.113.53';
 const FIRST = [203, 0, 113, 10];
 const SECOND = [203, 0, 113, 20];
@@ -32,10 +34,16 @@ const secret = process.argv[2] ?? '';
 const onRequest: RequestListener = (request, response) => {
   if (request.url === '/headers') return void response.end(JSON.stringify(request.headers));
   if (request.url === '/asked') return void response.end(JSON.stringify([...asked]));
+  const wanted = /^\/bytes\/(\d{1,12})$/.exec(request.url ?? '')?.[1];
+  if (wanted !== undefined) return void Readable.from(zeros(Number(wanted))).pipe(response);
   if (request.url === '/dialled') return void response.end(JSON.stringify(dialled));
   if (request.method === 'POST') return void request.pipe(response);
   response.end(`outside ${request.socket.localAddress}`);
 };
+
+function* zeros(bytes: number): Generator<Buffer> {
+  for (let left = bytes; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
+}
 
 /** Agrees to any upgrade, and then sends everything back. */
 function withEcho(server: HttpServer): HttpServer {

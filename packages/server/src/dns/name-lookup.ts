@@ -10,6 +10,9 @@ const LONGEST_NEGATIVE = 30;
 /** Servers give addresses in turn with lifetimes of a few seconds; less than this would ask for every connection. */
 const SHORTEST = 2;
 
+/** For so long an answer that is over is better than none (RFC 8767). */
+const STALE_MS = 600_000;
+
 interface Cached extends UpstreamAnswer {
   /** Milliseconds of `performance.now()`. */
   readonly since: number;
@@ -50,8 +53,9 @@ export class NameLookup {
 
   async #ask(key: string, name: string, type: number): Promise<Cached | undefined> {
     const found = await askUpstream(this.#nameservers, name, type, this.#closing.signal);
-    if (found === undefined) return undefined;
     const now = performance.now();
+    const before = this.#cache.get(key);
+    if (found === undefined) return before !== undefined && before.until + STALE_MS > now ? before : undefined;
     const cached = { ...found, since: now, until: now + 1000 * secondsToKeep(found) };
     this.#cache.delete(key);
     if (cached.until > now) this.#cache.set(key, cached);

@@ -13,7 +13,7 @@ const MAX_CHUNKS = 100;
 
 export type FirstBytes =
   /** `name` is absent where none is given, or an address. */
-  | { readonly protocol: 'tls' | 'http'; readonly name?: string }
+  | { readonly protocol: 'tls' | 'http'; readonly name?: string; readonly isUpgrade?: boolean }
   | { readonly protocol: 'other'; readonly reason: string };
 
 /** Undefined when the connection ended before. The socket is paused and has its bytes again. */
@@ -55,7 +55,7 @@ export function inspect(bytes: Buffer): FirstBytes | undefined {
   const end = head.read(bytes, 0, bytes.length);
   if (end === Parse.incomplete) return undefined;
   if (end < 1) return { protocol: 'other', reason: 'it names no host' };
-  return named('http', head.host.replace(/:\d{1,5}$/, ''));
+  return { ...named('http', head.host.replace(/:\d{1,5}$/, '')), ...(head.isUpgrade && { isUpgrade: true }) };
 }
 
 function named(protocol: 'tls' | 'http', text: string | undefined): FirstBytes {

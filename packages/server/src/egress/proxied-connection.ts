@@ -4,6 +4,7 @@ import { type Dialler, DialRefused, type Target } from './dialler.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
 import type { Interceptor } from './interceptor.ts';
 import type { Destination } from './original-destination.ts';
+import { RequestGuard } from './request-guard.ts';
 import type { Cuttable, SandboxEgress } from './sandbox-egress.ts';
 import { splice } from './splice.ts';
 
@@ -84,8 +85,8 @@ export class ProxiedConnection implements Cuttable {
       this.#target = { ...this.#target, address: await this.#dialler.addressOf(name, address, allowed) };
     }
     sandbox.traffic.connections++;
-    // Plain requests of a connection may each name another host, and headers are added to each.
-    if (name !== undefined && (transform !== undefined || (byName && first.protocol === 'http'))) {
+    const isPlain = byName && first.protocol === 'http';
+    if (name !== undefined && (transform !== undefined || (isPlain && first.isUpgrade))) {
       return this.#interceptor.serve({
         sandbox,
         socket: this.#socket,
@@ -97,7 +98,9 @@ export class ProxiedConnection implements Cuttable {
     }
     this.#outer = await this.#dialler.dial(sandbox, this.#target);
     if (this.#socket.destroyed) return this.cut();
-    await splice(this.#socket, this.#outer, sandbox.traffic);
+    // Plain requests of a connection may each name another host.
+    const options = isPlain ? { guard: new RequestGuard(name!), refusal: refusal(name!) } : undefined;
+    await splice(this.#socket, this.#outer, sandbox.traffic, options);
   }
 
   #refuse(name: string | undefined, reason: string): void {
@@ -109,4 +112,9 @@ export class ProxiedConnection implements Cuttable {
     const { address, port } = this.#destination;
     this.#sandbox.deny({ protocol: 'tcp', name: name ?? this.#sandbox.nameOf(address), address, port, reason });
   }
+}
+
+function refusal(name: string): string {
+  const text = `this connection is for ${name} only\n`;
+  return `HTTP/1.1 421 Misdirected Request\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`;
 }

@@ -1,0 +1,125 @@
+// Throughput and new connections of a slot under rules of each kind, beside a bare veth pair with masquerade.
+import { mkdir, mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { toDotted } from '@sandport/server/egress/address-ranges';
+import { Egress } from '@sandport/server/host/network/egress';
+import { type EgressPolicy, EVERYTHING, OPEN } from '@sandport/server/host/network/egress-policy';
+import { createSlots, removeSlot, slotNames } from '@sandport/server/host/network/slot';
+import { runCommand } from '@sandport/server/host/run-command';
+import { Outside } from '../../test/support/outside.ts';
+import { Samples } from '../support/samples.ts';
+import { BareNamespace } from './bare-namespace.ts';
+
+const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
+const NAMES = slotNames('bench2');
+/** The last block; a Sandport that runs beside takes others first. */
+const BLOCK = '198.19.248.0/21';
+const SLOT = { index: 0, address: '198.19.248.1' };
+const BYTES = 200_000_000;
+const SECONDS = 1;
+const NAME = 'allowed.test';
+
+type Kind = 'plain' | 'tls';
+
+interface Case {
+  readonly label: string;
+  readonly kind: Kind;
+  /** Of the slot; none: the peer. */
+  readonly policy?: EgressPolicy;
+}
+
+interface Rates {
+  readonly bytesPerSecond: number;
+  readonly connectionsPerSecond: number;
+}
+
+const byName: EgressPolicy = { ...OPEN, domains: [NAME], deny: [EVERYTHING] };
+const CASES: readonly Case[] = [
+  { label: 'bare', kind: 'plain' },
+  { label: 'no rules', kind: 'plain', policy: OPEN },
+  ...[1, 100, 10_000].map((count): Case => ({ label: `${count} ranges`, kind: 'plain', policy: ranges(count) })),
+  { label: 'by name', kind: 'plain', policy: byName },
+  { label: 'bare, TLS', kind: 'tls' },
+  { label: 'no rules, TLS', kind: 'tls', policy: OPEN },
+  { label: 'by name, TLS', kind: 'tls', policy: byName },
+];
+
+export async function benchmarkEgress({ rounds, signal }: { rounds: number; signal: AbortSignal }): Promise<void> {
+  await using outside = await Outside.open();
+  await using bare = await BareNamespace.open();
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'sandport-bench-'));
+  await mkdir(join(directory.path, 'logs'));
+  const egress = new Egress({
+    table: 'sandport_bench2',
+    interfacePrefix: NAMES.interfacePrefix,
+    maxConnections: undefined,
+    dataDirectory: directory.path,
+    blockCidr: BLOCK,
+    permitted: [],
+    nameservers: [outside.nameserver],
+    onError: (event, error) => console.error(event, error),
+  });
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => egress.close({ sandboxesLeft: false }));
+  cleanup.defer(() => removeSlot(NAMES, SLOT.index));
+  await egress.install([]);
+  await removeSlot(NAMES, SLOT.index);
+  await createSlots(NAMES, [SLOT]);
+  await egress.addSlots([SLOT]);
+
+  const changes = new Map(CASES.map(({ label }) => [label, new Samples()]));
+  const measured = new Map(CASES.map(({ label }) => [label, [] as Rates[]]));
+  // The first round is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    for (const { label, kind, policy } of CASES) {
+      signal.throwIfAborted();
+      const started = performance.now();
+      if (policy !== undefined) await egress.set(SLOT.address, policy);
+      const change = performance.now() - started;
+      const namespace = policy === undefined ? bare.name : `${NAMES.namespacePrefix}${SLOT.index}`;
+      const rates = await measure(namespace, outside.hosts[0], kind).catch((error: Error) => {
+        throw new Error(`${label}: ${error.message}`, { cause: error });
+      });
+      if (round === 0) continue;
+      changes.get(label)!.add(change);
+      measured.get(label)!.push(rates);
+    }
+  }
+  print(measured, changes);
+}
+
+async function measure(namespace: string, host: string, kind: Kind): Promise<Rates> {
+  const client = [process.execPath, CLIENT, host, kind, NAME, String(BYTES), String(SECONDS)];
+  const text = await runCommand('ip', ['netns', 'exec', namespace, ...client], { timeoutMs: 120_000 });
+  return JSON.parse(text) as Rates;
+}
+
+/** Denied ranges, none of which is looked for: the host that is asked stands behind all of them. */
+function ranges(count: number): EgressPolicy {
+  return { ...OPEN, deny: Array.from({ length: count }, (_, index) => `${toDotted(2 ** 24 + index * 512)}/24`) };
+}
+
+function print(measured: ReadonlyMap<string, readonly Rates[]>, changes: ReadonlyMap<string, Samples>): void {
+  const heading = ['', 'MB/s', 'bare / it', 'conn/s', 'bare / it', 'change ms'];
+  console.log(row(heading));
+  for (const { label, kind, policy } of CASES) {
+    const own = measured.get(label)!;
+    const peer = measured.get(kind === 'tls' ? 'bare, TLS' : 'bare')!;
+    const ratio = (key: keyof Rates): string =>
+      `${median(own.map((one, index) => peer[index]![key] / one[key])).toFixed(2)} x`;
+    const bytes = (median(own.map(({ bytesPerSecond }) => bytesPerSecond)) / 1e6).toFixed(0);
+    const connections = median(own.map(({ connectionsPerSecond }) => connectionsPerSecond)).toFixed(0);
+    const change = policy === undefined ? '' : changes.get(label)!.median.toFixed(0);
+    console.log(row([label, bytes, ratio('bytesPerSecond'), connections, ratio('connectionsPerSecond'), change]));
+  }
+}
+
+function row(cells: readonly string[]): string {
+  return cells.map((cell, index) => (index === 0 ? cell.padEnd(16) : cell.padStart(11))).join('');
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
