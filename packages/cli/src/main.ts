@@ -8,6 +8,7 @@ import { addExecCommand } from './commands/exec.ts';
 import { addKillCommand } from './commands/kill.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLogsCommand } from './commands/logs.ts';
+import { addMetricsCommand } from './commands/metrics.ts';
 import { addNetworkCommand } from './commands/network.ts';
 import { addPauseCommand } from './commands/pause.ts';
 import { addPortsCommand } from './commands/ports.ts';
@@ -36,6 +37,7 @@ const commands = [
   addUrlCommand,
   addPortsCommand,
   addNetworkCommand,
+  addMetricsCommand,
   addLogsCommand,
   addTrustCommand,
   addDoctorCommand,

@@ -216,3 +216,19 @@ export const RefreshBody = Type.Object({ duration: Type.Optional(Type.Integer({ 
 
 /** The constant second field of legacy host names; official clients expect some string. */
 export const CLIENT_ID = '6532622b';
+
+/** What a sandbox used between one sample and the one before; sizes in bytes. */
+export const SandboxMetric = Type.Object({
+  timestamp: Type.String(),
+  /** Seconds since 1970. */
+  timestampUnix: Type.Integer(),
+  cpuCount: Type.Integer(),
+  /** Of all processors, 0 to 100. */
+  cpuUsedPct: Type.Number(),
+  memUsed: Type.Integer(),
+  memTotal: Type.Integer(),
+  memCache: Type.Integer(),
+  diskUsed: Type.Integer(),
+  diskTotal: Type.Integer(),
+});
+export type SandboxMetric = Static<typeof SandboxMetric>;

@@ -51,6 +51,7 @@ export type { WatchOptions, WatchOptions as WatchOpts } from './files/watch.ts';
 export { type FilesystemEvent, FilesystemEventType } from './files/watch-events.ts';
 export { WatchHandle } from './files/watch-handle.ts';
 export type { OnTimeout, OnTimeout as SandboxOnTimeout, SandboxLifecycle } from './lifecycle-options.ts';
+export type { SandboxMetrics, SandboxMetricsOptions, SandboxMetricsOptions as SandboxMetricsOpts } from './metrics.ts';
 export {
   ALL_TRAFFIC,
   type EgressProxy,

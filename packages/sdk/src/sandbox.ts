@@ -15,6 +15,7 @@ import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts
 import { InvalidArgumentError, NotFoundError, SandboxNotFoundError, SandportError } from './errors.ts';
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
+import { readMetrics, type SandboxMetrics, type SandboxMetricsOptions } from './metrics.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
 import { Ports } from './ports/ports.ts';
 import { Pty } from './pty/pty.ts';
@@ -124,6 +125,11 @@ export class Sandbox implements AsyncDisposable {
       if (error instanceof SandboxNotFoundError) return false;
       throw error;
     }
+  }
+
+  /** What a sandbox used, oldest first: a sample every five seconds, of half an hour at most. */
+  static getMetrics(sandboxId: string, options: SandboxMetricsOptions = {}): Promise<SandboxMetrics[]> {
+    return readMetrics(`/sandboxes/${segment(sandboxId)}/metrics`, options);
   }
 
   /** Moves the end of a sandbox to `timeoutMs` milliseconds from now, also to an earlier time. */
@@ -283,6 +289,10 @@ export class Sandbox implements AsyncDisposable {
   /** Lists the snapshots that were made of it. */
   listSnapshots(options: Omit<SnapshotListOptions, 'sandboxId'> = {}): SnapshotPaginator {
     return new SnapshotPaginator({ ...this.#config.with(options), sandboxId: this.sandboxId });
+  }
+
+  getMetrics(options: SandboxMetricsOptions = {}): Promise<SandboxMetrics[]> {
+    return Sandbox.getMetrics(this.sandboxId, { ...options, ...this.#config.with(options) });
   }
 
   getInfo(options: ConnectionOptions = {}): Promise<SandboxInfo> {

@@ -12,8 +12,10 @@ import { Host } from './host/host.ts';
 import { readInstallation } from './host/image/installation.ts';
 import { NEIGHBOUR_ADDRESS } from './host/network/slot.ts';
 import { openLogger } from './logger.ts';
+import { isRunning } from './sandboxes/sandbox-record.ts';
 import { SandboxTokens } from './sandboxes/sandbox-tokens.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
+import { UsageHistory } from './sandboxes/usage-history.ts';
 import { wakeForUrl } from './sandboxes/wake-for-url.ts';
 import { readSettings, type ServerOptions, type Settings } from './settings.ts';
 import { ApiKeys } from './store/api-keys.ts';
@@ -120,8 +122,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   await sandboxes.open();
 
+  const usage = new UsageHistory({
+    running: () => sandboxes.list().filter(isRunning),
+    isKnown: (id) => sandboxes.list().some((record) => record.id === id),
+    read: ({ placement }) => host.usage(placement),
+  });
+  opened.use(usage);
+
   const apiKeys = new ApiKeys(database);
-  const api = await createApi({ sandboxes, tokens, identifyKey: (key) => apiKeys.identify(key), logger });
+  const api = await createApi({ sandboxes, usage, tokens, identifyKey: (key) => apiKeys.identify(key), logger });
   opened.defer(() => api.close());
   await rm(apiSocket, { force: true });
   await api.listen({ path: apiSocket });

@@ -32,6 +32,7 @@ import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
 import type { ContainerBasis, ContainerSpec, ResourceLimits, Runtime, RuntimeName } from './runtime/runtime.ts';
 import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.ts';
+import { readUsage, type Usage } from './usage.ts';
 import type { DemandBounds } from './warm/demand.ts';
 import { WarmPool } from './warm/warm-pool.ts';
 
@@ -445,6 +446,11 @@ export class Host {
 
   async setEgress(placement: Placement, egress: EgressPolicy): Promise<void> {
     await this.#egress.set(placement.address, egress);
+  }
+
+  /** What a sandbox uses. Throws an Error with the system's code when it has ended. */
+  usage({ container, disk }: Placement): Promise<Usage> {
+    return readUsage(`/sandport/${this.#options.instance}/${container}`, this.#disks.directoryOf(disk));
   }
 
   /** Takes back what an idle sandbox costs. To be called about once a second. */
