@@ -67,6 +67,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
   #isHead = false;
   #isUpgrade = false;
   #keepAlive = false;
+  /** By the client's own word. */
+  #isLast = false;
   #repeatable = false;
   #responding = false;
   #upstreamEnded = false;
@@ -215,8 +217,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     this.#isHead = head.isHead;
     this.#isUpgrade = head.isUpgrade;
     this.#responding = false;
-    this.#keepAlive =
-      !head.connection.close && (head.minor === 1 || head.connection.keepAlive) && !this.#context.stopping;
+    this.#isLast = head.connection.close || (head.minor === 0 && !head.connection.keepAlive);
+    this.#keepAlive = !this.#isLast && !this.#context.stopping;
     this.#body.begin(head.framing, head.contentLength);
     const bodyEnd = this.#body.read(buf, bodyStart, end);
     if (this.#body.failed) {
@@ -460,11 +462,19 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
 
   #finishResponse(): void {
     if (!this.#keepAlive || !this.#body.done) {
-      this.#close();
+      if (this.#isOver) this.#socket.destroy();
+      else this.#close();
       return;
     }
     this.#toHead();
     this.#next();
+  }
+
+  /** Whether the client has said that it sends no more, and all that it is sent is on its way: nothing is to wait for. */
+  get #isOver(): boolean {
+    const socket = this.#socket;
+    const isRead = this.#isLast && this.#body.done && this.#held === undefined;
+    return isRead && socket === this.#arrival.tcp && socket.writableLength === 0;
   }
 
   #toHead(): void {
