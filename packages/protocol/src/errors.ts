@@ -59,6 +59,8 @@ export const errorTable = {
   url_sandbox_transitioning: { status: 409, hint: 'The sandbox is being paused or resumed; try again in a moment.' },
   url_too_many_sandboxes: { status: 429, hint: 'The paused sandbox can be woken when another one has ended.' },
   too_many_connections: { status: 429, hint: 'Close idle connections to this sandbox.' },
+  too_many_client_connections: { status: 429, hint: 'Close connections from this address, or reuse them.' },
+  too_many_requests: { status: 429, hint: 'Send fewer requests a second to this sandbox.' },
   header_too_large: { status: 431, hint: 'Send fewer or shorter headers.' },
   uri_too_long: { status: 414, hint: 'Shorten the request target.' },
   not_implemented: { status: 501, hint: 'The gateway does not forward this kind of request.' },

@@ -66,11 +66,32 @@ export interface GatewaySettings {
   readonly domain: string;
   /** Where every worker listens (with SO_REUSEPORT). TLS, HTTP/1.1 and HTTP/2 are told apart by the first bytes. */
   readonly listen: readonly ListenAddress[];
+  /** Default: `defaultTrafficLimits`. */
+  readonly limits?: TrafficLimits;
   /** Whether requests without TLS to names of the domain are sent to HTTPS. */
   readonly redirectToHttps?: boolean;
   /** Addresses and CIDR ranges of proxies in front whose word about their clients counts. */
   readonly trustedProxies?: readonly string[];
 }
+
+/** Counted in each worker by itself. 0: no limit. */
+export interface TrafficLimits {
+  /** Connections to one sandbox that are in use or kept for reuse. */
+  readonly connectionsPerSandbox: number;
+  /** Connections from one address, but from trusted proxies. */
+  readonly connectionsPerClient: number;
+  /** Requests a second to the ports of one sandbox, without the agent's. */
+  readonly requestsPerSecond: number;
+  /** Bytes of one request's body; gRPC is not counted. */
+  readonly bodyBytes: number;
+}
+
+export const defaultTrafficLimits: TrafficLimits = {
+  connectionsPerSandbox: 8192,
+  connectionsPerClient: 4096,
+  requestsPerSecond: 0,
+  bodyBytes: 0,
+};
 
 export interface ListenAddress {
   /** A literal IPv4 or IPv6 address. */

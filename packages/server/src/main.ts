@@ -86,6 +86,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       listen: settings.listen,
       trustedProxies: settings.trustedProxies,
       redirectToHttps: settings.redirectToHttps,
+      limits: settings.traffic,
     },
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],

@@ -3,7 +3,7 @@ import { isIP, isIPv4 } from 'node:net';
 import { availableParallelism, networkInterfaces, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SandportError } from '@sandport/protocol/errors';
-import type { ListenAddress } from '@sandport/protocol/routes';
+import { defaultTrafficLimits, type ListenAddress, type TrafficLimits } from '@sandport/protocol/routes';
 import { disjointRanges } from './egress/address-ranges.ts';
 import type { EgressLimits } from './host/host.ts';
 import { sandportHome } from './host/image/installation.ts';
@@ -29,6 +29,14 @@ export interface ServerOptions {
   readonly runtime?: string | undefined;
   /** Gateway workers. Default: one a processor, at most 4. */
   readonly gateways?: number | undefined;
+  /** Connections to one sandbox in one gateway worker; 0: no limit. Default 8192. */
+  readonly connectionsPerSandbox?: number | undefined;
+  /** Connections from one address to one gateway worker; 0: no limit. Default 4096. */
+  readonly connectionsPerClient?: number | undefined;
+  /** Requests a second to one sandbox in one gateway worker; 0: no limit, which is the default. */
+  readonly requestsPerSecond?: number | undefined;
+  /** MiB of the body of a request to a public URL; 0: no limit, which is the default. */
+  readonly maxBodyMB?: number | undefined;
   /** PEM file with the certificate for the domain and all names below it, instead of one by an authority of our own. */
   readonly tlsCert?: string | undefined;
   /** PEM file with its key. */
@@ -60,6 +68,7 @@ export interface Settings {
   readonly egressLimits: EgressLimits;
   readonly runtime: RuntimeName;
   readonly gateways: number;
+  readonly traffic: TrafficLimits;
   /** Absolute paths; undefined for a certificate of the own authority. */
   readonly tls: CertificateFiles | undefined;
   readonly redirectToHttps: boolean;
@@ -73,6 +82,7 @@ export const DEFAULT_DOMAIN = 'sandport.localhost';
 export const DEFAULT_PORT = 8443;
 
 const DEFAULT_LIMITS: ResourceLimits = { memoryMB: 1024, cpuCount: 2, diskSizeMB: 10_240, processes: 4096 };
+const MAX_COUNT = 1_000_000;
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 /** `65535-` and an ID of 21 characters and a dot go before the domain in 253 characters (RFC 1035, section 2.3.4). */
 const MAX_DOMAIN = 253 - 64;
@@ -110,6 +120,24 @@ export function readSettings(options: ServerOptions): Settings {
     permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
+    traffic: {
+      connectionsPerSandbox: readCount(
+        '--connections-per-sandbox',
+        options.connectionsPerSandbox,
+        defaultTrafficLimits.connectionsPerSandbox,
+        MAX_COUNT,
+        0,
+      ),
+      connectionsPerClient: readCount(
+        '--connections-per-client',
+        options.connectionsPerClient,
+        defaultTrafficLimits.connectionsPerClient,
+        MAX_COUNT,
+        0,
+      ),
+      requestsPerSecond: readCount('--requests-per-second', options.requestsPerSecond, 0, MAX_COUNT, 0),
+      bodyBytes: readCount('--max-body', options.maxBodyMB, 0, MAX_COUNT, 0) * 1024 * 1024,
+    },
     tls: readTls(options),
     redirectToHttps: options.httpsRedirect !== false && !isLoopbackDomain(domain),
     trustedProxies: (options.trustedProxies ?? []).map(readProxyRange),

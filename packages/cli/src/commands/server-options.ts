@@ -14,6 +14,10 @@ export interface ServerFlags {
   readonly runtime?: string;
   readonly gateways?: number;
   readonly trustedProxies?: string[];
+  readonly connectionsPerSandbox?: number;
+  readonly connectionsPerClient?: number;
+  readonly requestsPerSecond?: number;
+  readonly maxBody?: number;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly httpsRedirect?: boolean;
@@ -44,6 +48,10 @@ export function addServerOptions(command: Command): Command {
     .option('--egress-bandwidth <Mbit/s>', 'of a sandbox, in each direction (default: no limit)', wholeNumber)
     .option('--runtime <name>', 'runsc (gVisor) or runc (default: runsc)')
     .option('--gateways <number>', 'gateway workers (default: one a processor, at most 4)', wholeNumber)
+    .option('--connections-per-sandbox <number>', 'of one gateway worker; 0: any (default: 8192)', wholeNumber)
+    .option('--connections-per-client <number>', 'from one address to one worker; 0: any (default: 4096)', wholeNumber)
+    .option('--requests-per-second <number>', 'to one sandbox by one worker (default: 0, any)', wholeNumber)
+    .option('--max-body <MiB>', 'body of a request to a public URL (default: 0, any)', wholeNumber)
     .option('--tls-cert <file>', 'certificate for the domain and *.DOMAIN, in PEM; taken again when it changes')
     .option('--tls-key <file>', 'its key')
     .option('--no-https-redirect', 'serve HTTP too on a domain that is no loopback one')
@@ -56,13 +64,23 @@ export function addServerOptions(command: Command): Command {
 }
 
 export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boolean } {
-  const { nameserver: nameservers, egressBandwidth: egressBandwidthMbit, memory, cpus, disk, keep, ...same } = flags;
+  const {
+    nameserver: nameservers,
+    egressBandwidth: egressBandwidthMbit,
+    memory,
+    cpus,
+    disk,
+    maxBody,
+    keep,
+    ...same
+  } = flags;
   return {
     ...same,
     nameservers,
     egressBandwidthMbit,
     memoryMB: memory,
     cpuCount: cpus,
+    maxBodyMB: maxBody,
     diskSizeMB: disk,
     keep: keep ?? false,
   };

@@ -18,6 +18,8 @@ export interface GatewayContext {
   readonly router: Router;
   readonly sweep: Sweep;
   readonly clients: Set<Client>;
+  /** Bytes of one request's body. Default: any number. */
+  readonly maxBodyBytes?: number;
   /** Set once the worker stops: no connection is kept alive any more. */
   stopping: boolean;
 }
@@ -33,8 +35,16 @@ export interface Arrival {
   readonly port: number;
   /** Whether it is a proxy whose word about its clients counts. */
   readonly trusted: boolean;
+  /** Whether its client has more connections than it may. */
+  readonly crowded: boolean;
   /** See `forwardedLines`. */
   readonly forwardedLines: string;
+}
+
+/** Counts connections by address. */
+export interface Crowd {
+  /** @returns whether the address has too many with this one */
+  enter(address: string, socket: Socket): boolean;
 }
 
 /** @param announced what a load balancer in front said */
@@ -43,12 +53,14 @@ export function arrivalOf(
   secure: boolean,
   announced?: AnnouncedClient,
   proxies?: TrustedProxies,
+  crowd?: Crowd,
 ): Arrival {
   const address = announced?.address ?? remoteAddress(tcp);
   const port = announced?.port ?? tcp.localPort ?? 0;
   const trusted = proxies?.has(address) === true;
   return {
     ...{ tcp, secure, address, port, trusted },
+    crowded: !trusted && crowd?.enter(address, tcp) === true,
     forwardedLines: forwardedLines(address, secure ? 'https' : 'http', port),
   };
 }

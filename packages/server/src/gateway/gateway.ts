@@ -3,6 +3,7 @@
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { GatewaySettings, GatewayTls, Route, ServiceRoute } from '@sandport/protocol/routes';
+import { ClientCrowd } from './client-crowd.ts';
 import { type Arrival, arrivalOf, type Client, type GatewayContext, remoteAddress } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
 import { Http2Connection } from './http2/http2-connection.ts';
@@ -30,6 +31,7 @@ export class Gateway {
   readonly #context: GatewayContext;
   readonly #tls: TlsFront;
   readonly #proxies: TrustedProxies;
+  readonly #crowd: ClientCrowd;
   /** What load balancers said of their clients. */
   readonly #announced = new WeakMap<Socket, AnnouncedClient>();
   readonly #servers: Server[] = [];
@@ -41,7 +43,9 @@ export class Gateway {
     this.#proxies = new TrustedProxies(start.settings.trustedProxies ?? []);
     this.table = new RouteTable(start.settings, this.#sweep, start.wake);
     this.table.replace(start.routes, start.services);
+    this.#crowd = new ClientCrowd(this.table.limits.connectionsPerClient);
     this.#context = {
+      maxBodyBytes: this.table.limits.bodyBytes || Number.POSITIVE_INFINITY,
       router: new Router(this.table),
       sweep: this.#sweep,
       clients: new Set<Client>(),
@@ -82,7 +86,7 @@ export class Gateway {
   }
 
   #arrival(tcp: Socket, secure: boolean): Arrival {
-    return arrivalOf(tcp, secure, this.#announced.get(tcp), this.#proxies);
+    return arrivalOf(tcp, secure, this.#announced.get(tcp), this.#proxies, this.#crowd);
   }
 
   #track(socket: Socket): void {

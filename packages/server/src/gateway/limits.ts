@@ -43,8 +43,6 @@ export const limits = {
   upstreamIdleTime: 60 * SECOND,
   /** A request that must not be repeated takes no connection that idled longer: its server may be closing it. */
   unrepeatableIdleTime: 1 * SECOND,
-  /** Connections to one sandbox, in use and idle. */
-  upstreamsPerSandbox: 8192,
 
   connectionsPerWorker: 50_000,
   /** HTTP/2 streams of one connection that are open at once. */

@@ -28,7 +28,8 @@ export type Refusal =
       readonly sandboxId: string;
     }
   | { readonly code: 'port_closed'; readonly sandboxId: string; readonly port: number }
-  | { readonly code: 'too_many_connections'; readonly sandboxId: string; readonly limit: number }
+  | { readonly code: 'too_many_connections' | 'too_many_requests'; readonly sandboxId: string; readonly limit: number }
+  | { readonly code: 'too_many_client_connections' | 'body_too_large'; readonly limit: number }
   | { readonly code: 'reserved_path'; readonly path: string }
   | {
       readonly code:
@@ -75,6 +76,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'sandbox_waking',
   'url_sandbox_transitioning',
   'api_unavailable',
+  'too_many_requests',
 ]);
 
 /**
@@ -169,6 +171,20 @@ function jsonOf(refusal: Refusal, code: number): object {
       const { sandboxId, limit } = refusal;
       const message = `The sandbox has too many concurrent incoming connections (limit: ${limit})`;
       return { sandboxId, message, code, connectionLimit: limit };
+    }
+    case 'too_many_requests': {
+      const { sandboxId, limit } = refusal;
+      const message = `The sandbox gets too many requests (limit: ${limit} a second)`;
+      return { sandboxId, message, code, requestLimit: limit };
+    }
+    case 'too_many_client_connections': {
+      const { limit } = refusal;
+      const message = `There are too many connections from your address (limit: ${limit})`;
+      return { message, code, connectionLimit: limit };
+    }
+    case 'body_too_large': {
+      const { limit } = refusal;
+      return { message: `The body of the request is too large (limit: ${limit} bytes)`, code, bodyLimit: limit };
     }
     case 'reserved_path': {
       const message =

@@ -68,7 +68,7 @@ function attach(origin: RawOrigin): { client: HeldClient; host: string } {
   table.setRoute({ sandboxId: 'abc', generation: 'g1', address: origin.address, access: { kind: 'public' } });
   new ClientConnection(
     socket,
-    { tcp: socket, secure: false, address: '127.0.0.1', port: 0, trusted: false, forwardedLines: '' },
+    { tcp: socket, secure: false, address: '127.0.0.1', port: 0, trusted: false, crowded: false, forwardedLines: '' },
     context,
   );
   return { client, host: `${origin.port}-abc.box.test` };

@@ -75,6 +75,8 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
   #sentHead: Buffer | undefined;
   /** Of the request, where its server is under a masked name. */
   #publicOrigin: string | undefined;
+  /** Of the body, with the framing of chunks, after what came with the head. */
+  #bodyBytes = 0;
   #destination: Destination | undefined;
   #upstream: UpstreamConnection | undefined;
   #room: WaitingRoom | undefined;
@@ -225,6 +227,13 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       this.#refuse({ code: 'malformed_request' }, head);
       return -1;
     }
+    const { maxBodyBytes } = this.#context;
+    if (maxBodyBytes !== undefined && head.contentLength > maxBodyBytes) {
+      this.#refuse({ code: 'body_too_large', limit: maxBodyBytes }, head);
+      return -1;
+    }
+    if (this.#arrival.crowded) this.#keepAlive = false;
+    this.#bodyBytes = 0;
     const destination = this.#context.router.route(head, this.#arrival);
     if ('room' in destination) return this.#wait(destination, buf, end) ? -1 : bodyEnd;
     if (!('upstream' in destination)) return this.#refuse(destination, head) ? bodyEnd : -1;
@@ -295,6 +304,14 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       this.#dropUpstream();
       if (this.#responding) this.#cutClient();
       else this.#refuse({ code: 'malformed_request' });
+      return end;
+    }
+    this.#bodyBytes += pos - start;
+    const { maxBodyBytes } = this.#context;
+    if (maxBodyBytes !== undefined && this.#bodyBytes > maxBodyBytes) {
+      this.#dropUpstream();
+      if (this.#responding) this.#cutClient();
+      else this.#refuse({ code: 'body_too_large', limit: maxBodyBytes });
       return end;
     }
     if (this.#upstream !== undefined) {

@@ -78,6 +78,11 @@ export class StreamExchange implements ResponseSink, Waiter {
   onRoute(): void {
     const stream = this.#stream;
     this.#room = undefined;
+    const { maxBodyBytes } = this.#context;
+    if (maxBodyBytes !== undefined && this.#request.contentLength > maxBodyBytes) {
+      this.#refuse({ code: 'body_too_large', limit: maxBodyBytes });
+      return;
+    }
     const destination = this.#context.router.route(this.#request, this.#arrival);
     if ('room' in destination) {
       const refusal = destination.room.enter(this, destination.isPage);
@@ -150,6 +155,13 @@ export class StreamExchange implements ResponseSink, Waiter {
     if (this.#bodyBytes > LARGE_BODY) upstream.isLargeRequest = true;
     if (!this.#chunked && this.#bodyBytes > this.#request.contentLength) {
       this.#reset(constants.NGHTTP2_PROTOCOL_ERROR);
+      return;
+    }
+    const { maxBodyBytes } = this.#context;
+    if (maxBodyBytes !== undefined && this.#bodyBytes > maxBodyBytes) {
+      this.#onClose();
+      if (this.#responding) this.#reset(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      else this.#refuse({ code: 'body_too_large', limit: maxBodyBytes });
       return;
     }
     upstream.socket.cork();

@@ -3,7 +3,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import { formatHostName } from '@sandport/protocol/host-name';
-import type { GatewaySettings, Route, ServiceRoute, WakeFailure } from '@sandport/protocol/routes';
+import {
+  defaultTrafficLimits,
+  type GatewaySettings,
+  type Route,
+  type ServiceRoute,
+  type TrafficLimits,
+  type WakeFailure,
+} from '@sandport/protocol/routes';
 import { PrivateAccess } from '../access/private-access.ts';
 import type { Sweep } from '../sweep.ts';
 import { type Cuttable, Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
@@ -43,6 +50,7 @@ interface PortEntry {
 export class RouteEntry implements UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections = new Set<Cuttable>();
+  readonly maxConnections: number;
   route: Route;
   /** Of a sandbox that has private ports. */
   access: PrivateAccess | undefined;
@@ -50,8 +58,14 @@ export class RouteEntry implements UpstreamGroup {
   readonly room: WaitingRoom | undefined;
   readonly #domain: string;
   readonly #ports = new Map<number, PortEntry>();
+  readonly #requestsPerSecond: number;
+  /** Requests since the sweep at `#countedSince`, which comes once a second. */
+  #requests = 0;
+  #countedSince = 0;
 
-  constructor(route: Route, domain: string, sweep: Sweep, wake: (sandboxId: string) => void) {
+  constructor(route: Route, { domain, limits, sweep }: RouteTable, wake: (sandboxId: string) => void) {
+    this.maxConnections = limits.connectionsPerSandbox || Number.POSITIVE_INFINITY;
+    this.#requestsPerSecond = limits.requestsPerSecond;
     this.route = route;
     this.sweep = sweep;
     this.#domain = domain;
@@ -71,6 +85,17 @@ export class RouteEntry implements UpstreamGroup {
     this.route = route;
     this.access = accessOf(route);
     if (remap) for (const [port, entry] of this.#ports) this.#ports.set(port, this.#entry(port, entry.upstream));
+  }
+
+  /** Counts a request. @returns the limit, where this one is over it */
+  count(): number | undefined {
+    const limit = this.#requestsPerSecond;
+    if (limit === 0) return undefined;
+    if (this.#countedSince !== this.sweep.now) {
+      this.#countedSince = this.sweep.now;
+      this.#requests = 0;
+    }
+    return ++this.#requests > limit ? limit : undefined;
   }
 
   destination(port: number, shared: boolean): Destination {
@@ -100,9 +125,12 @@ export class RouteEntry implements UpstreamGroup {
   }
 }
 
+const SERVICE_CONNECTIONS = 8192;
+
 class ServiceEntry implements UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections = new Set<Cuttable>();
+  readonly maxConnections = SERVICE_CONNECTIONS;
   readonly socketPath: string;
   readonly destination: Destination;
 
@@ -123,7 +151,8 @@ class ServiceEntry implements UpstreamGroup {
 export class RouteTable {
   readonly domain: string;
   readonly redirectsToHttps: boolean;
-  readonly #sweep: Sweep;
+  readonly limits: TrafficLimits;
+  readonly sweep: Sweep;
   readonly #wake: (sandboxId: string) => void;
   readonly #routes = new Map<string, RouteEntry>();
   readonly #services = new Map<string, ServiceEntry>();
@@ -131,8 +160,9 @@ export class RouteTable {
   /** @param wake asks the control process to resume a sandbox */
   constructor(settings: GatewaySettings, sweep: Sweep, wake: (sandboxId: string) => void) {
     this.domain = settings.domain;
+    this.limits = settings.limits ?? defaultTrafficLimits;
     this.redirectsToHttps = settings.redirectToHttps === true;
-    this.#sweep = sweep;
+    this.sweep = sweep;
     this.#wake = wake;
   }
 
@@ -150,7 +180,7 @@ export class RouteTable {
       known.update(route);
       return;
     }
-    this.#routes.set(route.sandboxId, new RouteEntry(route, this.domain, this.#sweep, this.#wake));
+    this.#routes.set(route.sandboxId, new RouteEntry(route, this, this.#wake));
     known?.end();
   }
 
@@ -176,7 +206,7 @@ export class RouteTable {
     this.#services.clear();
     for (const { label, socketPath } of services) {
       const same = known.get(label);
-      this.#services.set(label, same?.socketPath === socketPath ? same : new ServiceEntry(socketPath, this.#sweep));
+      this.#services.set(label, same?.socketPath === socketPath ? same : new ServiceEntry(socketPath, this.sweep));
     }
   }
 }

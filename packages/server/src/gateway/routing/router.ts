@@ -43,6 +43,8 @@ export class Router {
       const location = this.#secureLocation(request, arrival);
       if (location !== undefined) return { location, permanent: true };
     }
+    if (arrival?.crowded)
+      return { code: 'too_many_client_connections', limit: this.#table.limits.connectionsPerClient };
     const name = this.#read(request.host);
     if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, 'own');
     if (name.kind === 'local') return this.#byHeaders(request, 'local');
@@ -103,6 +105,10 @@ export class Router {
       const now = Math.floor(this.#now() / 1000);
       const reply = checkAccess(request, { access, sandboxId, port, ownHost: via === 'own', running, now });
       if (reply !== undefined) return reply;
+    }
+    if (port !== AGENT_PORT) {
+      const limit = entry.count();
+      if (limit !== undefined) return { code: 'too_many_requests', sandboxId, limit };
     }
     if (entry.room !== undefined) return this.#toWaitingRoom(request, entry, entry.room, port);
     return entry.destination(port, via === 'shared');

@@ -1,6 +1,5 @@
 // The HTTP/2 connections to one port of one start of a sandbox.
 
-import { limits } from '../limits.ts';
 import type { Sweep } from '../sweep.ts';
 import { Http2Session, type SessionOwner } from './http2-session.ts';
 import type { TunnelTarget } from './loopback-tunnel.ts';
@@ -31,7 +30,7 @@ export class Http2Pool implements SessionOwner {
    */
   acquire(): Http2Session | undefined {
     for (const session of this.#sessions) if (session.hasRoom) return session;
-    if (this.#group.connections.size >= limits.upstreamsPerSandbox) return undefined;
+    if (this.#group.connections.size >= this.#group.maxConnections) return undefined;
     const session = new Http2Session(this, this.#address, this.#tunnel);
     this.#sessions.add(session);
     this.#group.connections.add(session);

@@ -13,6 +13,7 @@ import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.
 export interface UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections: Set<Cuttable>;
+  readonly maxConnections: number;
 }
 
 /** A connection that ends abruptly when its sandbox does. */
@@ -63,7 +64,7 @@ export class Upstream implements ConnectionOwner {
       }
     }
     if (connection === undefined) {
-      if (this.#group.connections.size >= limits.upstreamsPerSandbox) return undefined;
+      if (this.#group.connections.size >= this.#group.maxConnections) return undefined;
       connection = new UpstreamConnection(this, this.#address(), this.#tunnel());
       this.#group.connections.add(connection);
     }
@@ -83,7 +84,7 @@ export class Upstream implements ConnectionOwner {
   fullRefusal(): Refusal {
     if (this.target.kind === 'service') return { code: 'api_unavailable' };
     const { sandboxId } = this.target;
-    return { code: 'too_many_connections', sandboxId, limit: limits.upstreamsPerSandbox };
+    return { code: 'too_many_connections', sandboxId, limit: this.#group.maxConnections };
   }
 
   release(connection: UpstreamConnection): void {

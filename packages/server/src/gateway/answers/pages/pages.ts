@@ -107,6 +107,23 @@ function contentOf(refusal: Refusal): Omit<Page, 'status'> | undefined {
         ],
         facts: [['Sandbox', refusal.sandboxId]],
       };
+    case 'too_many_client_connections':
+      return {
+        title: 'Too Many Connections',
+        heading: 'Too many connections from here',
+        paragraphs: [
+          `Your address already has ${refusal.limit} open connections.`,
+          'Close some of them, or try again later.',
+        ],
+        facts: [],
+      };
+    case 'too_many_requests':
+      return {
+        title: 'Too Many Requests',
+        heading: 'The app gets too many requests',
+        paragraphs: [`It answers ${refusal.limit} a second. Try again in a moment.`],
+        facts: [['Sandbox', refusal.sandboxId]],
+      };
     case 'upstream_failed':
       return {
         title: 'Bad Gateway',
