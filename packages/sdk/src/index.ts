@@ -50,6 +50,39 @@ export type { Files, Files as Filesystem } from './files/files.ts';
 export type { WatchOptions, WatchOptions as WatchOpts } from './files/watch.ts';
 export { type FilesystemEvent, FilesystemEventType } from './files/watch-events.ts';
 export { WatchHandle } from './files/watch-handle.ts';
+export type { Git } from './git/git.ts';
+export { GitAuthError, GitUpstreamError } from './git/git-errors.ts';
+export type {
+  GitAddOptions,
+  GitAddOptions as GitAddOpts,
+  GitCloneOptions,
+  GitCloneOptions as GitCloneOpts,
+  GitCommitOptions,
+  GitCommitOptions as GitCommitOpts,
+  GitConfigOptions,
+  GitConfigOptions as GitConfigOpts,
+  GitConfigScope,
+  GitDangerouslyAuthenticateOptions,
+  GitDangerouslyAuthenticateOptions as GitDangerouslyAuthenticateOpts,
+  GitDeleteBranchOptions,
+  GitDeleteBranchOptions as GitDeleteBranchOpts,
+  GitInitOptions,
+  GitInitOptions as GitInitOpts,
+  GitPullOptions,
+  GitPullOptions as GitPullOpts,
+  GitPushOptions,
+  GitPushOptions as GitPushOpts,
+  GitRemoteAddOptions,
+  GitRemoteAddOptions as GitRemoteAddOpts,
+  GitRequestOptions,
+  GitRequestOptions as GitRequestOpts,
+  GitResetMode,
+  GitResetOptions,
+  GitResetOptions as GitResetOpts,
+  GitRestoreOptions,
+  GitRestoreOptions as GitRestoreOpts,
+} from './git/git-options.ts';
+export type { GitBranches, GitFileStatus, GitStatus, GitStatusLabel } from './git/git-status.ts';
 export type { OnTimeout, OnTimeout as SandboxOnTimeout, SandboxLifecycle } from './lifecycle-options.ts';
 export type { SandboxMetrics, SandboxMetricsOptions, SandboxMetricsOptions as SandboxMetricsOpts } from './metrics.ts';
 export {

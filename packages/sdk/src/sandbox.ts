@@ -15,6 +15,7 @@ import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts
 import { InvalidArgumentError, NotFoundError, SandboxNotFoundError, SandportError } from './errors.ts';
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
+import { Git } from './git/git.ts';
 import { readMetrics, type SandboxMetrics, type SandboxMetricsOptions } from './metrics.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
 import { Ports } from './ports/ports.ts';
@@ -50,6 +51,7 @@ export class Sandbox implements AsyncDisposable {
   readonly commands: Commands;
   readonly files: Files;
   readonly pty: Pty;
+  readonly git: Git;
   /** Which servers in it can be reached. */
   readonly ports: Ports;
   readonly #accessToken: string | undefined;
@@ -74,6 +76,7 @@ export class Sandbox implements AsyncDisposable {
     this.commands = new Commands(this.#agent, config);
     this.files = new Files(this.#agent, config);
     this.pty = new Pty(this.#agent, config);
+    this.git = new Git(this.commands);
     this.ports = new Ports(this.#agent, config, (port) => this.getUrl(port));
   }
 
