@@ -87,6 +87,40 @@ describe('pause with memory', () => {
     await waitFor('it is removed', async () => (await readdir(join(server.data, 'snapshots'))).length === 0);
   });
 
+  test('a pause without memory keeps the files, ends the processes and is not woken by a request', async () => {
+    const lifecycle = { onTimeout: 'pause', autoResume: true } as const;
+    const sandbox = await Sandbox.create({ ...server.options, lifecycle });
+    const bootId = async () => sandbox.files.read('/proc/sys/kernel/random/boot_id');
+    const before = await bootId();
+    await sandbox.files.write('kept', 'yes');
+    const start = 'sleep 1000 & setsid sleep 1001 & echo gone > /dev/shm/gone; sleep 1002';
+    await sandbox.commands.run(start, { background: true, timeoutMs: 0 });
+    const assertRestarted = async (earlier: string) => {
+      assert.equal(await sandbox.files.read('kept'), 'yes');
+      assert.deepEqual(await sandbox.commands.list(), []);
+      assert.equal((await sandbox.commands.run('pgrep -c sleep || true; ls /dev/shm')).stdout, '0\n');
+      assert.notEqual(await bootId(), earlier);
+      assert.equal((await sandbox.commands.run('sudo id -u')).stdout, '0\n');
+    };
+    assert.equal(await sandbox.pause({ keepMemory: false }), true);
+    assert.equal((await fetch(`https://${sandbox.getHost(3000)}/`)).status, 502);
+    assert.equal((await sandbox.getInfo()).state, 'paused');
+    await sandbox.connect();
+    await assertRestarted(before);
+
+    // The same of one whose memory was kept; and what was restarted can be paused with its memory.
+    await sandbox.commands.run(start, { background: true, timeoutMs: 0 });
+    const second = await bootId();
+    await sandbox.pause();
+    await sandbox.connect({ onResume: 'reboot' });
+    await assertRestarted(second);
+    const third = await bootId();
+    await sandbox.pause();
+    await sandbox.connect();
+    assert.equal(await bootId(), third);
+    await sandbox.kill();
+  });
+
   test('a pause that fails leaves the sandbox running, and a resumption that fails leaves it paused', async () => {
     const sandbox = await Sandbox.create(server.options);
     await sandbox.commands.run('python3 -m http.server 3000', { background: true });

@@ -30,6 +30,8 @@ export interface AgentInit {
   readonly domain: string;
   /** Which start of the sandbox this is; the same within one, another after every resume. */
   readonly generation?: string;
+  /** Whether every process but the agent is ended first: memory was kept, and is to be forgotten. */
+  readonly restart?: boolean;
   /** Wall clock of the host, milliseconds since 1970. */
   readonly now: number;
 }

@@ -34,6 +34,7 @@ export class Initialization {
       const init = checkInit(JSON.parse((await readBody(request)).toString('utf8')));
       // Two first calls may have read their bodies at the same time; only one of them is the first.
       if (!this.#allows(request)) return answerError(response, 401, 'X-Control-Token does not match');
+      if (init.restart) await (await import('./restart.ts')).restartProcesses();
       this.#apply(init);
     } catch (error) {
       if (error instanceof ConnectError) return answerError(response, 400, error.message);

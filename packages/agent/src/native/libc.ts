@@ -19,6 +19,9 @@ const NUMBERS: Readonly<Record<string, { setgroups: number; setresuid: number; s
 const O_CLOEXEC = 0o2000000;
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (linux/limits.h). */
 const MAX_ATTRIBUTE_BYTES = 65_536;
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+const MS_NOEXEC = 8;
 const ANY_CHILD = -1;
 const WNOHANG = 1;
 
@@ -37,6 +40,7 @@ export class Libc {
   readonly #setList: Native;
   readonly #ioctl: Native;
   readonly #waitpid: Native;
+  readonly #mount: Native;
   readonly #mallocTrim: Native;
   readonly #listxattr: Native;
   readonly #getxattr: Native;
@@ -66,8 +70,16 @@ export class Libc {
     );
     this.#removexattr = library.func('int removexattr(const char *path, const char *name)');
     this.#waitpid = library.func('int waitpid(int pid, _Out_ int *status, int options)');
+    this.#mount = library.func(
+      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+    );
     this.#mallocTrim = library.func('int malloc_trim(size_t pad)');
     this.#spawn = new PosixSpawn(library);
+  }
+
+  /** Mounts a new proc over the one there is: gVisor gives each a boot ID of its own. */
+  mountProc(): void {
+    this.#check('mount', this.#mount('proc', '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, null));
   }
 
   /** A pipe as its two descriptors. Node's own are socket pairs, which a program cannot open through /dev/stdout. */

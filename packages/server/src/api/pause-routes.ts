@@ -69,10 +69,8 @@ export const pauseRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = asyn
     },
     async (request, reply) => {
       const id = readSandboxId(request.params.sandboxID);
-      if (request.body?.memory === false && sandboxes.get(id).state !== 'running') {
-        throw new SandportError('not_supported', 'this server does not restart a paused sandbox without its memory');
-      }
-      const { record, resumed } = await sandboxes.connect(id, request.body?.timeout ?? DEFAULT_CONNECT_SECONDS);
+      const seconds = request.body?.timeout ?? DEFAULT_CONNECT_SECONDS;
+      const { record, resumed } = await sandboxes.connect(id, seconds, { restart: request.body?.memory === false });
       return reply.status(resumed ? 201 : 200).send(sandboxAnswer(record, tokens));
     },
   );

@@ -13,7 +13,7 @@ import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
 import { type AddressBlock, SLOTS_PER_BLOCK, takeAddressBlock } from './network/address-block.ts';
 import { Egress, type EgressReport } from './network/egress.ts';
-import { type EgressPolicy, OPEN } from './network/egress-policy.ts';
+import { type EgressPolicy, EVERYTHING, OPEN } from './network/egress-policy.ts';
 import { shapeSlot } from './network/shape-slot.ts';
 import {
   createSlots,
@@ -67,7 +67,12 @@ export interface HostOptions {
 export type StartSource =
   | { readonly kind: 'template'; readonly template: Template }
   /** Processes and files of a snapshot go on; of one without memory its files are there. */
-  | { readonly kind: 'snapshot'; readonly id: string };
+  | {
+      readonly kind: 'snapshot';
+      readonly id: string;
+      /** Whether its processes are to be forgotten, as by a restart. */
+      readonly restart?: boolean;
+    };
 
 /** What makes a started container this sandbox. */
 export interface Identity {
@@ -92,11 +97,14 @@ interface Origin {
   readonly basis: ContainerBasis;
   /** Directory of a checkpoint. */
   readonly memory?: string;
+  /** Whether the processes in it are to be ended. */
+  readonly restart?: boolean;
   /** File of a disk. */
   readonly disk?: string;
 }
 
 const AGENT_START_MS = 30_000;
+const CLOSED: EgressPolicy = { ...OPEN, deny: [EVERYTHING] };
 /** Inside every sandbox; part of a snapshot, and so of no sandbox in particular. */
 export const SANDBOX_HOSTNAME = 'sandbox';
 /** Name of the disk in a snapshot that has one. */
@@ -241,9 +249,13 @@ export class Host {
   /** Starts a sandbox and returns when it has been handed over. Leaves nothing behind when it fails. */
   async start(source: StartSource, identity: Identity, placed: (placement: Placement) => void): Promise<Placement> {
     using _hold = this.#warm.hold();
-    const placement = await this.startContainer(source, identity.egress, placed);
+    const origin = await this.#origin(source);
+    // What is to be forgotten runs on for a moment, and reaches nobody.
+    const egress = origin.restart ? CLOSED : identity.egress;
+    const placement = await this.#startContainer(origin, egress, placed);
     try {
-      await this.#identify(placement, identity);
+      if (origin.restart) await this.#restart(placement, identity);
+      else await this.#identify(placement, identity);
     } catch (error) {
       await this.remove(placement);
       throw error;
@@ -254,7 +266,8 @@ export class Host {
   async #makeWarm(): Promise<Placement> {
     const { template } = this.#options.warm;
     // With the rules that most sandboxes have: nothing runs in it that could make use of them before it is handed over.
-    const placement = await this.startContainer({ kind: 'template', template }, OPEN, () => {});
+    const origin = await this.#origin({ kind: 'template', template });
+    const placement = await this.#startContainer(origin, OPEN, () => {});
     try {
       await untilAgentListens(this.#agentOf(placement), AGENT_START_MS);
       return placement;
@@ -270,12 +283,11 @@ export class Host {
    * @param egress in force before anything runs: the processes of a snapshot go on at once
    * @param placed is told the place before anything is started in it
    */
-  async startContainer(
-    source: StartSource,
+  async #startContainer(
+    { basis, memory, disk: saved }: Origin,
     egress: EgressPolicy,
     placed: (placement: Placement) => void,
   ): Promise<Placement> {
-    const { basis, memory, disk: saved } = await this.#origin(source);
     await using cleanup = new AsyncDisposableStack();
     const [slotResult, diskResult] = await Promise.allSettled([this.#slots.take(), this.#takeDisk(basis, saved)]);
     if (slotResult.status === 'fulfilled') cleanup.defer(() => this.#removeSlot(slotResult.value.index));
@@ -313,6 +325,11 @@ export class Host {
     await this.#identify(placement, identity);
   }
 
+  async #restart(placement: Placement, identity: Identity): Promise<void> {
+    await this.#identify(placement, { ...identity, init: { ...identity.init, restart: true } });
+    await this.#egress.set(placement.address, identity.egress);
+  }
+
   async #identify(placement: Placement, { init, previousControlToken }: Identity): Promise<void> {
     await initialiseAgent(this.#agentOf(placement), init, AGENT_START_MS, previousControlToken);
   }
@@ -339,6 +356,15 @@ export class Host {
    * @param durable false for one that is read at once and need not survive a crash of the machine
    */
   async snapshot(placement: Placement, id: string, durable = true): Promise<void> {
+    await this.#saveMemory(placement, id, {}, durable);
+  }
+
+  async #saveMemory(
+    placement: Placement,
+    id: string,
+    more: Pick<SnapshotManifest, 'restart'>,
+    durable: boolean,
+  ): Promise<void> {
     const { checkpoints } = this.#runtime;
     if (checkpoints === undefined) {
       throw new SandportError(
@@ -346,8 +372,9 @@ export class Host {
         `${this.#runtime.name} cannot keep the memory of a sandbox: start Sandport with --runtime runsc`,
       );
     }
+    const manifest: SnapshotManifest = { runtime: this.#runtime.name, kind: 'memory', ...more, ...placement.basis };
     const write = (directory: string) => checkpoints.save(placement.container, directory, durable);
-    await this.#snapshots.create(id, this.#manifest('memory', placement), write, durable);
+    await this.#snapshots.create(id, manifest, write, durable);
   }
 
   /**
@@ -355,11 +382,12 @@ export class Host {
    * the snapshot is durable, and the place is to be removed with `removePaused`.
    */
   async pause(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
-    if (!keepMemory) return this.#pauseDisk(placement, id);
+    if (!this.keepsMemory && !keepMemory) return this.#saveDisk(placement, id);
     // What it does between the checkpoint and its end is not in the snapshot, so nobody may see it.
     await cutSlot(this.#names, placement.slot);
     try {
-      await this.snapshot(placement, id);
+      // A runtime that keeps memory keeps files in it: without the one there are not the others.
+      await this.#saveMemory(placement, id, keepMemory ? {} : { restart: true }, true);
     } catch (error) {
       await mendSlot(this.#names, { index: placement.slot, address: placement.address });
       throw error;
@@ -367,16 +395,9 @@ export class Host {
   }
 
   /** The disk gets a second name, and is what it will be when its processes have ended and it is unmounted. */
-  async #pauseDisk(placement: Placement, id: string): Promise<void> {
-    if (this.keepsMemory) {
-      throw new SandportError(
-        'not_supported',
-        `${this.#runtime.name} keeps files and memory together: leave keepMemory out`,
-      );
-    }
-    await this.#snapshots.create(id, this.#manifest('disk', placement), (directory) =>
-      this.#disks.save(placement.disk, join(directory, DISK_FILE)),
-    );
+  async #saveDisk({ basis, disk }: Placement, id: string): Promise<void> {
+    const manifest: SnapshotManifest = { runtime: this.#runtime.name, kind: 'disk', ...basis };
+    await this.#snapshots.create(id, manifest, (directory) => this.#disks.save(disk, join(directory, DISK_FILE)));
   }
 
   /** Removes the place of a sandbox that has been paused. Can be repeated. */
@@ -389,6 +410,11 @@ export class Host {
 
   hasSnapshot(id: string): boolean {
     return this.#snapshots.has(id);
+  }
+
+  /** Whether processes do not go on when a sandbox is started from it. */
+  forgetsMemory(id: string): boolean {
+    return this.#snapshots.forgetsMemory(id);
   }
 
   async removeSnapshot(id: string): Promise<void> {
@@ -412,17 +438,15 @@ export class Host {
     if (manifest.kind === 'disk') {
       return { basis: { image, agentDirectory, limits: manifest.limits }, disk: join(content, DISK_FILE) };
     }
-    return { basis: { image, agentDirectory: manifest.agentDirectory, limits: manifest.limits }, memory: content };
+    const restart = manifest.restart === true || source.restart === true;
+    const basis = { image, agentDirectory: manifest.agentDirectory, limits: manifest.limits };
+    return { basis, memory: content, restart };
   }
 
   #takeDisk({ limits }: ContainerBasis, saved: string | undefined): Promise<SandboxDisk> {
     if (saved !== undefined) return this.#disks.open(saved);
     const { diskSizeMB } = limits;
     return diskSizeMB === this.#options.limits.diskSizeMB ? this.#readyDisks.take() : this.#disks.create(diskSizeMB);
-  }
-
-  #manifest(kind: SnapshotManifest['kind'], { basis }: Placement): SnapshotManifest {
-    return { runtime: this.#runtime.name, kind, ...basis };
   }
 
   /** Tells the agent of a sandbox that runs what has changed. */

@@ -36,4 +36,6 @@ export interface Core {
   readonly assertRoom: () => void;
   /** Throws `shutting_down`. */
   readonly assertOpen: () => void;
+  /** Aborted when there is no time to try again what failed. */
+  readonly ending: AbortSignal;
 }

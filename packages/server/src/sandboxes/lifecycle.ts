@@ -54,11 +54,9 @@ export function lifecycleOf(request: LifecycleRequest, timeoutSeconds: number, k
 
 /** Throws `not_supported` for what a runtime cannot keep, before anything of the sandbox is touched. */
 export function assertKeepable(keepMemory: boolean, keepsMemory: boolean): void {
-  if (keepMemory === keepsMemory) return;
+  if (!keepMemory || keepsMemory) return;
   throw new SandportError(
     'not_supported',
-    keepMemory
-      ? 'runc cannot keep the memory of a sandbox: pause it with keepMemory: false, or start Sandport with --runtime runsc'
-      : 'runsc keeps memory and files together: pause with memory (leave keepMemory out)',
+    'runc cannot keep the memory of a sandbox: pause it with keepMemory: false, or start Sandport with --runtime runsc',
   );
 }

@@ -1,6 +1,7 @@
 // Pause and resume. The record says how far it has come, so that a crash at any point loses neither the sandbox nor
 // its snapshot; see `recoverPause`.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SandportError } from '@sandport/protocol/errors';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
@@ -9,11 +10,15 @@ import { isPaused, type PausedSandbox, type RunningSandbox, type SandboxRecord }
 import { heldRoute, pausedRoute, runningRoute } from './sandbox-route.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { startSandbox } from './starting.ts';
+import { untilDone } from './until-done.ts';
+
+/** For what a sandbox had before its pause to be gone. */
+const LONGEST_WAIT_MS = 30_000;
 
 export class Pausing {
   readonly #core: Core;
-  /** Places of paused sandboxes that are being removed, by sandbox ID. */
-  readonly #removals = new Map<string, Promise<void>>();
+  /** Places of paused sandboxes that are being removed. A sandbox that is soon paused again has several. */
+  readonly #removals = new Set<{ readonly id: string; readonly done: Promise<void> }>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -32,7 +37,7 @@ export class Pausing {
     faultPoint('pause:recorded');
     timers.clear(record.id);
     // Clients see an abrupt end, as of a sandbox that is killed.
-    await this.hold(pausing);
+    await this.#hold(pausing, keepMemory);
     faultPoint('pause:unrouted');
     try {
       await host.pause(record.placement, snapshot, keepMemory);
@@ -47,16 +52,19 @@ export class Pausing {
     const paused: PausedSandbox = records.update({ ...pausing, state: 'paused', snapshot, endAt: now() });
     faultPoint('pause:paused');
     log.event('sandbox paused', { sandboxId: record.id, keepMemory, ms: now() - asked });
-    const removal = this.#removePlace(paused).finally(() => this.#removals.delete(record.id));
-    this.#removals.set(record.id, removal);
+    const removal = { id: record.id, done: this.#removePlace(paused) };
+    this.#removals.add(removal);
+    void removal.done.finally(() => this.#removals.delete(removal));
     return paused;
   }
 
   /**
    * Brings a paused sandbox back; the caller holds its lock. When it throws, the sandbox is paused as before. Throws
    * `too_many_sandboxes`, `snapshot_unusable`, `shutting_down` or `sandbox_resume_failed`.
+   *
+   * @param restart whether its processes are not to go on, though they were kept
    */
-  async resume(paused: PausedSandbox, seconds: number): Promise<RunningSandbox> {
+  async resume(paused: PausedSandbox, seconds: number, restart = false): Promise<RunningSandbox> {
     const { records, host, log, now } = this.#core;
     this.#core.assertRoom();
     const asked = now();
@@ -73,7 +81,7 @@ export class Pausing {
     faultPoint('resume:recorded');
     let running: RunningSandbox;
     try {
-      const source = { kind: 'snapshot', id: paused.snapshot } as const;
+      const source = { kind: 'snapshot', id: paused.snapshot, restart } as const;
       running = await startSandbox(this.#core, resuming, { source, step: 'resume' });
     } catch (error) {
       records.update(before);
@@ -110,38 +118,50 @@ export class Pausing {
     return record;
   }
 
-  /** Has requests to a sandbox that does not run wait for it, or fail at once where they would not wake it. */
-  async hold(record: SandboxRecord): Promise<void> {
+  /** Routes the requests to a paused sandbox, of an earlier process or changed since. */
+  async route(paused: PausedSandbox): Promise<void> {
+    await this.#hold(paused, !this.#core.host.forgetsMemory(paused.snapshot));
+  }
+
+  /**
+   * Has requests to a sandbox that does not run wait for it, or fail at once where they would not wake it: what has to
+   * be started anew has no server that could answer.
+   */
+  async #hold(record: SandboxRecord, keepsMemory: boolean): Promise<void> {
     const { routes, tokens } = this.#core;
-    const { lifecycle } = record.spec;
-    await routes.setRoute(lifecycle.autoResume ? heldRoute(record, tokens, true) : pausedRoute(record, tokens));
+    const wakes = record.spec.lifecycle.autoResume && keepsMemory;
+    await routes.setRoute(wakes ? heldRoute(record, tokens, true) : pausedRoute(record, tokens));
   }
 
   /** Waits until the place of a paused sandbox has been removed; without an ID, those of all. */
   async removed(id?: string): Promise<void> {
-    await Promise.all(id === undefined ? this.#removals.values() : [this.#removals.get(id)]);
+    const removals = [...this.#removals].filter((removal) => id === undefined || removal.id === id);
+    await Promise.all(removals.map(({ done }) => done));
   }
 
   async #removeDiskPlace(paused: PausedSandbox): Promise<void> {
-    await this.removed(paused.id);
-    await this.#removePlace(this.#core.records.get(paused.id) as PausedSandbox);
+    await Promise.race([this.removed(paused.id), delay(LONGEST_WAIT_MS, undefined, { ref: false })]);
     if (this.#core.records.get(paused.id)?.placement !== undefined) {
       throw new SandportError('sandbox_resume_failed', 'what the sandbox had before its pause could not be removed');
     }
   }
 
   async #removePlace(paused: PausedSandbox): Promise<void> {
-    const { records, host, log } = this.#core;
-    if (paused.placement === undefined) return;
-    try {
-      await host.removePaused(paused.placement);
-      faultPoint('pause:removed');
-      // Unless it was killed or resumed meanwhile.
-      const record = records.get(paused.id);
-      if (record !== undefined && isPaused(record) && record.placement?.container === paused.placement.container)
-        records.update({ ...record, placement: undefined });
-    } catch (error) {
-      log.event('place of a paused sandbox not removed', { sandboxId: paused.id, error });
-    }
+    const { records, host, log, ending } = this.#core;
+    const { id, placement } = paused;
+    if (placement === undefined) return;
+    await untilDone(
+      async () => {
+        await host.removePaused(placement);
+        faultPoint('pause:removed');
+        // Unless it was killed or resumed meanwhile.
+        const record = records.get(id);
+        if (record !== undefined && isPaused(record) && record.placement?.container === placement.container) {
+          records.update({ ...record, placement: undefined });
+        }
+      },
+      (error) => log.event('place of a paused sandbox not removed', { sandboxId: id, error }),
+      ending,
+    );
   }
 }

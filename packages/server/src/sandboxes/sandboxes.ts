@@ -37,6 +37,7 @@ import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
 import { agentInit, type StartOptions, startSandbox } from './starting.ts';
+import { untilDone } from './until-done.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
@@ -90,6 +91,8 @@ export class Sandboxes {
   readonly #creations = new Set<Promise<unknown>>();
   #liveness: NodeJS.Timeout | undefined;
   #closing = false;
+  /** Aborted when there is no time to try again what failed. */
+  readonly #ending = new AbortController();
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
@@ -106,6 +109,7 @@ export class Sandboxes {
       now: this.#now,
       assertRoom: () => this.#assertRoom(),
       assertOpen: () => this.#assertOpen(),
+      ending: this.#ending.signal,
     };
     this.#pausing = new Pausing(this.#core);
     this.#snapshots = new Snapshots(this.#core, options.snapshotStore);
@@ -130,7 +134,7 @@ export class Sandboxes {
         this.#timers.set(record.id, record.endAt);
         log.event('sandbox adopted', { sandboxId: record.id });
       } else if (isPaused(record) && host.hasSnapshot(record.snapshot)) {
-        await this.#pausing.hold(record);
+        await this.#pausing.route(record);
         log.event('paused sandbox adopted', { sandboxId: record.id });
       } else {
         this.#records.delete(record.id);
@@ -343,9 +347,14 @@ export class Sandboxes {
   /**
    * Gives the sandbox at least `seconds` more, and resumes it first when it is paused or is just being paused.
    *
+   * @param options `restart`: a paused one is resumed without its processes
    * @returns the record, and whether it was resumed. Throws `sandbox_not_found`, `invalid_timeout`, and as `Pausing.resume`
    */
-  async connect(id: string, seconds: number): Promise<{ record: RunningSandbox; resumed: boolean }> {
+  async connect(
+    id: string,
+    seconds: number,
+    options: { readonly restart?: boolean } = {},
+  ): Promise<{ record: RunningSandbox; resumed: boolean }> {
     if (isRunning(this.get(id))) return { record: this.extend(id, seconds), resumed: false };
     this.#assertTimeout(seconds);
     return this.#exclusive.run(id, async () => {
@@ -353,7 +362,7 @@ export class Sandboxes {
       const record = this.get(id);
       if (isRunning(record)) return { record: this.extend(id, seconds), resumed: false };
       if (!isPaused(record)) throw notFound(id);
-      return { record: await this.#pausing.resume(record, seconds), resumed: true };
+      return { record: await this.#pausing.resume(record, seconds, options.restart), resumed: true };
     });
   }
 
@@ -480,7 +489,7 @@ export class Sandboxes {
       const network = { ...spec.network, urlGeneration: (spec.network.urlGeneration ?? 0) + 1 };
       const changed = this.#records.update({ ...record, spec: { ...spec, network } });
       if (isRunning(changed)) await this.#options.routes.setRoute(runningRoute(changed, this.#options.tokens));
-      else await this.#pausing.hold(changed);
+      else if (isPaused(changed)) await this.#pausing.route(changed);
     });
   }
 
@@ -491,6 +500,7 @@ export class Sandboxes {
     this.#timers.close();
     await Promise.allSettled(this.#creations);
     await this.#exclusive.idle();
+    this.#ending.abort();
     if (!options.keep) {
       const running = this.#records.values().filter(isRunning);
       await Promise.allSettled(running.map((record) => this.#end(record, 'shutdown')));
@@ -541,18 +551,19 @@ export class Sandboxes {
 
   async #remove(record: SandboxRecord): Promise<void> {
     const { host, log } = this.#options;
-    try {
-      await this.#pausing.removed(record.id);
-      if (record.placement !== undefined) await host.remove(record.placement);
-      if (record.snapshot !== undefined) await host.removeSnapshot(record.snapshot);
-      faultPoint('kill:removed');
-      this.#records.delete(record.id);
-    } catch (error) {
-      // The record stays, so that the next start removes what is left.
-      log.event('sandbox not removed', { sandboxId: record.id, error });
-    } finally {
-      this.#removals.delete(record.id);
-    }
+    await this.#pausing.removed(record.id);
+    // Where it is not done at the end, the record stays, so that the next start removes what is left.
+    await untilDone(
+      async () => {
+        if (record.placement !== undefined) await host.remove(record.placement);
+        if (record.snapshot !== undefined) await host.removeSnapshot(record.snapshot);
+        faultPoint('kill:removed');
+        this.#records.delete(record.id);
+      },
+      (error) => log.event('sandbox not removed', { sandboxId: record.id, error }),
+      this.#ending.signal,
+    );
+    this.#removals.delete(record.id);
   }
 
   async #checkLiveness(): Promise<void> {

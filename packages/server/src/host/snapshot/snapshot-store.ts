@@ -1,5 +1,5 @@
 // Snapshots on disk: a directory each, which is there whole or not at all.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandportError } from '@sandport/protocol/errors';
@@ -13,6 +13,8 @@ export interface SnapshotManifest extends ContainerBasis {
    * - `disk`: files alone, as a disk.
    */
   readonly kind: 'memory' | 'disk';
+  /** Of a `memory` whose files alone were to be kept: its processes are ended before anybody gets to see it. */
+  readonly restart?: boolean;
 }
 
 const MANIFEST = 'manifest.json';
@@ -54,6 +56,16 @@ export class SnapshotStore {
 
   has(id: string): boolean {
     return existsSync(join(this.#root, id, MANIFEST));
+  }
+
+  /** Whether its processes do not go on; also for one that cannot be read. */
+  forgetsMemory(id: string): boolean {
+    try {
+      const manifest = JSON.parse(readFileSync(join(this.#root, id, MANIFEST), 'utf8')) as SnapshotManifest;
+      return manifest.kind === 'disk' || manifest.restart === true;
+    } catch {
+      return true;
+    }
   }
 
   contentOf(id: string): string {
