@@ -17,7 +17,7 @@ const LONGEST_WAIT_MS = 30_000;
 
 export class Pausing {
   readonly #core: Core;
-  /** Places of paused sandboxes that are being removed. A sandbox that is soon paused again has several. */
+  /** Places of paused sandboxes, and snapshots of resumed ones, that are being removed. A sandbox may have several. */
   readonly #removals = new Set<{ readonly id: string; readonly done: Promise<void> }>();
 
   constructor(core: Core) {
@@ -52,9 +52,7 @@ export class Pausing {
     const paused: PausedSandbox = records.update({ ...pausing, state: 'paused', snapshot, endAt: now() });
     faultPoint('pause:paused');
     log.event('sandbox paused', { sandboxId: record.id, keepMemory, ms: now() - asked });
-    const removal = { id: record.id, done: this.#removePlace(paused) };
-    this.#removals.add(removal);
-    void removal.done.finally(() => this.#removals.delete(removal));
+    this.#track(record.id, this.#removePlace(paused));
     return paused;
   }
 
@@ -93,7 +91,11 @@ export class Pausing {
     }
     log.event('sandbox resumed', { sandboxId: paused.id, ms: now() - asked });
     // One that cannot be removed is nobody's, and goes at the next start.
-    host.removeSnapshot(paused.snapshot).catch((error: unknown) => log.event('snapshot not removed', { error }));
+    const removal = host.removeSnapshot(paused.snapshot);
+    this.#track(
+      paused.id,
+      removal.catch((error: unknown) => log.event('snapshot not removed', { error })),
+    );
     return running;
   }
 
@@ -131,6 +133,12 @@ export class Pausing {
     const { routes, tokens } = this.#core;
     const wakes = record.spec.lifecycle.autoResume && keepsMemory;
     await routes.setRoute(wakes ? heldRoute(record, tokens, true) : pausedRoute(record, tokens));
+  }
+
+  #track(id: string, done: Promise<void>): void {
+    const removal = { id, done };
+    this.#removals.add(removal);
+    void done.finally(() => this.#removals.delete(removal));
   }
 
   /** Waits until the place of a paused sandbox has been removed; without an ID, those of all. */
