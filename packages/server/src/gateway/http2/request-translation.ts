@@ -154,7 +154,8 @@ export class Http2Request implements RequestFacts {
   toHttp1(chunked: boolean, { lines, host: publicHost }: Forwarding, host: string | undefined): Buffer {
     const method = this.isWebSocket ? 'GET' : this.method;
     let text = `${method} ${this.#path} HTTP/1.1\r\nHost: ${host ?? this.host}\r\n`;
-    for (const [name, value] of this.#forwarded()) text += `${name}: ${value}\r\n`;
+    const fields = this.#forwarded();
+    for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
     if (chunked) text += 'Transfer-Encoding: chunked\r\n';
     if (this.#acceptsTrailers) text += 'TE: trailers\r\n';
     return Buffer.from(`${text}${lines}${publicHost}${FORWARDED_HOST}${publicHost}\r\n\r\n`, 'latin1');
@@ -163,7 +164,7 @@ export class Http2Request implements RequestFacts {
   /** The request's head for a server that speaks HTTP/2: names and values in turn. */
   toHttp2({ lines, host: publicHost }: Forwarding, host: string | undefined): string[] {
     const fields = [':method', this.method, ':scheme', 'http', ':authority', host ?? this.host, ':path', this.#path];
-    for (const [name, value] of this.#forwarded()) fields.push(name, value);
+    for (const text of this.#forwarded()) fields.push(text);
     if (this.#acceptsTrailers) fields.push('te', 'trailers');
     for (const line of `${lines}${publicHost}${FORWARDED_HOST}${publicHost}`.split('\r\n')) {
       const colon = line.indexOf(':');
@@ -176,9 +177,9 @@ export class Http2Request implements RequestFacts {
     return this.#first('te')?.includes('trailers') === true;
   }
 
-  /** What goes on to the server as it is. */
-  #forwarded(): [name: string, value: string][] {
-    const fields: [string, string][] = [];
+  /** What goes on to the server as it is: names and values in turn. */
+  #forwarded(): string[] {
+    const fields: string[] = [];
     let cookie = '';
     for (let i = 0; i + 1 < this.#raw.length; i += 2) {
       const name = this.#raw[i]!;
@@ -190,9 +191,9 @@ export class Http2Request implements RequestFacts {
       if (plain === 'content-length' && plain !== name) continue;
       // HTTP/2 may send a cookie in pieces; to HTTP/1.1 it is one line (RFC 9113, section 8.2.3).
       if (name === 'cookie') cookie = cookie === '' ? value : `${cookie}; ${value}`;
-      else fields.push([name, value]);
+      else fields.push(name, value);
     }
-    if (cookie !== '') fields.push(['cookie', cookie]);
+    if (cookie !== '') fields.push('cookie', cookie);
     return fields;
   }
 }
