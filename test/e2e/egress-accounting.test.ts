@@ -9,6 +9,7 @@ import { Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { Outside } from '../support/outside.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 const EVERYTHING = '0.0.0.0/0';
@@ -37,6 +38,7 @@ for (const runtime of runtimes) {
       outside = await Outside.open();
       server = await SandportServer.start(runtime, [
         ...['--nameserver', outside.nameserver],
+        ...['--permit', outside.permitted],
         ...['--egress-connections', String(CONNECTIONS)],
         ...['--egress-bandwidth', String(MEGABITS)],
       ]);
@@ -100,6 +102,19 @@ for (const runtime of runtimes) {
       await sandbox.kill();
     });
 
+    test('a private range that the operator permits is reached, directly and by name, under the rules', async () => {
+      const open = await Sandbox.create(server.options);
+      const get = async (sandbox: Sandbox, url: string): Promise<string> =>
+        (await sandbox.commands.run(`curl --silent --max-time 3 ${url} || echo "exit $?"`)).stdout.trim();
+      assert.equal(await get(open, `http://${outside.permitted}/`), `outside ${outside.permitted}`);
+      assert.equal(await get(open, 'http://permitted.test/'), `outside ${outside.permitted}`);
+      await open.updateNetwork({ allowOut: ['permitted.test'], denyOut: [EVERYTHING] });
+      assert.equal(await get(open, 'http://permitted.test/'), `outside ${outside.permitted}`);
+      assert.match(await get(open, `http://${outside.permitted}/`), /exit/);
+      assert.match(await get(open, 'http://100.64.113.11/'), /exit/);
+      await open.kill();
+    });
+
     test('a sandbox has no more connections than it may, and no more bandwidth', async () => {
       const direct = await Sandbox.create(server.options);
       await direct.files.write('/tmp/open.py', OPEN);
@@ -113,7 +128,8 @@ for (const runtime of runtimes) {
       };
       // Both ways, of which one waits for the other in part.
       const least = (rounds * 8) / (MEGABITS * 1_000_000);
-      const seconds = await took(direct);
+      // Connections count until both sides have closed them.
+      const seconds = await waitFor('there is room for a connection', () => took(direct));
       assert(seconds > 0.8 * least, `${seconds} s for what takes ${least} s at least`);
       await direct.kill();
     });

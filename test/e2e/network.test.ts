@@ -102,6 +102,7 @@ for (const runtime of runtimes) {
         '10.0.0.1',
         '192.168.0.1',
       ]);
+      assert.match(await reach(sandbox, outside.permitted), /^exit/, 'not without the operator');
       for (const target of targets) {
         assert.match(await reach(sandbox, `${target}:${servicePort}`), /^exit/, target);
         assert.match(await reach(sandbox, `${target}:${port}`), /^exit/, target);
@@ -116,7 +117,8 @@ for (const runtime of runtimes) {
       // The addresses of all slots in use are in the machine's routes.
       const { execFileSync } = await import('node:child_process');
       const routes = execFileSync('ip', ['route'], { encoding: 'utf8' });
-      const addresses = [...routes.matchAll(/^(198\.1[89]\.\d+\.\d+) dev sp/gm)].map((match) => match[1]!);
+      const own = new RegExp(`^(198\\.[0-9.]+) dev sp${server.instance}-`, 'gm');
+      const addresses = [...routes.matchAll(own)].map((match) => match[1]!);
       assert(addresses.length >= 2);
       for (const address of addresses) assert.match(await reach(one, `${address}:3000`), /^exit/, address);
       await Promise.all([one.kill(), other.kill()]);

@@ -23,6 +23,7 @@ const ZONE: Readonly<Record<string, readonly (readonly number[])[]>> = {
   'other.test': [SECOND],
   'distrusted.test': [FIRST],
   'proxy.test': [FIRST],
+  'permitted.test': [[100, 64, 113, 10]],
   'large.test': Array.from({ length: 120 }, (_, index) => [203, 0, 113, 100 + index]),
   'metadata.test': [[169, 254, 169, 254]],
   'inner.test': [FIRST, [10, 0, 0, 1]],

@@ -1,11 +1,14 @@
 // The internet of a test: a network namespace with servers, at documentation addresses (RFC 5737).
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { authorityCertificate, openAuthority } from '@sandport/server/egress/authority';
 import { waitFor } from './wait-for.ts';
 
+const TURN_MS = 400_000;
 const PREFIX = '203.0.113';
+const PERMITTED = '100.64.113.10';
 /** Of the authority that signs for every name outside. */
 const SECRET = 'outside';
 const PROGRAM = fileURLToPath(new URL('outside-server.ts', import.meta.url));
@@ -15,20 +18,35 @@ export class Outside implements AsyncDisposable {
   readonly machine = `${PREFIX}.1`;
   /** Two hosts outside; each answers with its own address on port 80. */
   readonly hosts = [`${PREFIX}.10`, `${PREFIX}.20`] as const;
+  /** A private address, of the shared ones (RFC 6598), that an operator may open; `permitted.test` leads to it. */
+  readonly permitted = PERMITTED;
   /** Knows `allowed.test`, `*.wild.test` and others; see outside-server.ts. */
   readonly nameserver = `${PREFIX}.53`;
   readonly #name: string;
   readonly #device: string;
   readonly #server: ChildProcess;
+  readonly #turn: Server;
   #watches = 0;
 
-  private constructor(name: string, device: string, server: ChildProcess) {
+  private constructor(name: string, device: string, server: ChildProcess, turn: Server) {
+    this.#turn = turn;
     this.#name = name;
     this.#device = device;
     this.#server = server;
   }
 
+  /** Waits until no other test of this machine has one: the addresses are the same for all. */
   static async open(): Promise<Outside> {
+    const turn = await waitFor('its turn', takeTurn, TURN_MS);
+    try {
+      return await Outside.#open(turn);
+    } catch (error) {
+      turn.close();
+      throw error;
+    }
+  }
+
+  static async #open(turn: Server): Promise<Outside> {
     const name = `outside-${process.pid}`;
     const device = `out${process.pid}`;
     ip('netns', 'add', name);
@@ -37,9 +55,11 @@ export class Outside implements AsyncDisposable {
     ip('link', 'set', device, 'up');
     ip('-n', name, 'link', 'set', 'lo', 'up');
     for (const host of ['10', '20', '53']) ip('-n', name, 'address', 'add', `${PREFIX}.${host}/24`, 'dev', 'eth0');
+    ip('-n', name, 'address', 'add', `${PERMITTED}/32`, 'dev', 'eth0');
     ip('-n', name, 'link', 'set', 'eth0', 'up');
+    ip('route', 'replace', `${PERMITTED}/32`, 'dev', device);
     const server = spawn('ip', ['netns', 'exec', name, process.execPath, PROGRAM, SECRET], { stdio: 'ignore' });
-    const outside = new Outside(name, device, server);
+    const outside = new Outside(name, device, server, turn);
     try {
       await waitFor('the server outside answers', async () => (await fetch(`http://${PREFIX}.10/`)).ok);
     } catch (error) {
@@ -95,7 +115,17 @@ export class Outside implements AsyncDisposable {
     // First, as sockets that are being closed keep a namespace, and what is in it, for a while.
     ip('link', 'delete', this.#device);
     ip('netns', 'delete', this.#name);
+    this.#turn.close();
   }
+}
+
+/** A socket in the abstract namespace (unix(7)): one process has it, and loses it when it ends. */
+function takeTurn(): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen('\0sandport-test-outside', () => resolve(server.unref()));
+  });
 }
 
 function ip(...args: string[]): void {
