@@ -43,19 +43,22 @@ for (const runtime of runtimes) {
       assert.equal(((await response.json()) as { diskSizeMB: number }).diskSizeMB, DISK_MB);
     });
 
-    test('a full disk is an error of the program that writes, and the sandbox goes on', async () => {
-      const sandbox = await Sandbox.create(server.options);
-      const { stdout, stderr } = await sandbox.commands.run(
-        `head -c ${2 * DISK_MB}M /dev/zero > ~/big; echo "code $?"; stat -c %s ~/big; rm ~/big; echo again > ~/small && cat ~/small`,
-      );
-      assert.match(stdout, /^code 1\n/);
-      assert.match(stderr, /No space left on device/);
-      assert.match(stdout, /again\n$/);
-      const written = Number(stdout.split('\n')[1]);
-      assert(written > 0 && written <= DISK_MB * 1024 * 1024, `${written} bytes were written`);
-      await sandbox.kill();
-      await neighbourIsWell();
-    });
+    for (const directory of ['/home/user', '/tmp']) {
+      test(`a full disk is an error of the program that writes to ${directory}, and the sandbox goes on`, async () => {
+        const sandbox = await Sandbox.create(server.options);
+        const { stdout, stderr } = await sandbox.commands.run(
+          `head -c ${2 * DISK_MB}M /dev/zero > big; echo "code $?"; stat -c %s big; rm big; echo again > small && cat small`,
+          { cwd: directory },
+        );
+        assert.match(stdout, /^code 1\n/);
+        assert.match(stderr, /No space left on device/);
+        assert.match(stdout, /again\n$/);
+        const written = Number(stdout.split('\n')[1]);
+        assert(written > 0 && written <= DISK_MB * 1024 * 1024, `${written} bytes were written`);
+        await sandbox.kill();
+        await neighbourIsWell();
+      });
+    }
 
     test('a program that takes more memory than there is ends, and nobody else does', async () => {
       const sandbox = await Sandbox.create(server.options);

@@ -44,12 +44,25 @@ export async function customise(rootfs, node, npm) {
   await installSudo(rootfs);
   await archiveLocale(rootfs);
   for (const path of emptyDirectories) mkdirSync(join(rootfs, path), { mode: 0o755 });
+  keepTmpOnDisk(rootfs);
   symlinkSync('../proc/self/mounts', join(rootfs, 'etc/mtab'));
   // Java's and PostgreSQL's packages fail to install where these are missing.
   for (let section = 1; section <= 8; section++) {
     mkdirSync(join(rootfs, 'usr/share/man', `man${section}`), { recursive: true });
   }
   for (const path of openDirectories) openForEverybody(join(rootfs, path));
+}
+
+/**
+ * gVisor covers an empty /tmp with memory, of which a sandbox has little, and whose end is the sandbox's end. This is
+ * the directory that most machines have there (tmpfiles.d(5), x11.conf).
+ *
+ * @param {string} rootfs
+ */
+function keepTmpOnDisk(rootfs) {
+  const path = join(rootfs, 'tmp/.X11-unix');
+  mkdirSync(path);
+  chmodSync(path, 0o1777);
 }
 
 /**

@@ -238,9 +238,9 @@ test('a command that does not start in time is a TimeoutError, one that runs on 
   assert.match((await failure(sandbox.commands.run('x', { requestTimeoutMs: 50 }))).message, /requestTimeoutMs/);
   server.on(START, (response) => {
     stream([start], 'open')(response, server.seen.at(-1)!);
-    setTimeout(() => response.end(Buffer.concat([end(0), endFrame])), 120);
+    setTimeout(() => response.end(Buffer.concat([end(0), endFrame])), 700);
   });
-  await sandbox.commands.run('x', { requestTimeoutMs: 60 });
+  await sandbox.commands.run('x', { requestTimeoutMs: 500 });
 });
 
 test('an agent that does not end a command in time is given up', async () => {
