@@ -7,6 +7,7 @@ import { DOMAIN, FakeControl } from '../../packages/server/src/gateway/testing/f
 import { HttpOrigin, nextAddress } from '../../packages/server/src/gateway/testing/origin.ts';
 import { privateTo, SESSION_KEY, URL_KEY } from '../../packages/server/src/gateway/testing/private-route.ts';
 import { Browser, type Tab } from '../support/browser.ts';
+import { enterOwnNetwork } from '../support/own-network.ts';
 
 const TOKEN = 'c'.repeat(64);
 const COOKIE = '__Host-sandport-access';
@@ -21,6 +22,7 @@ let sockets: WebSocketServer;
 const sent: { readonly host: string; readonly cookie: string | undefined }[] = [];
 
 before(async () => {
+  enterOwnNetwork();
   app = await HttpOrigin.start((request, response) => {
     sent.push({ host: request.headers['x-forwarded-host'] as string, cookie: request.headers.cookie });
     if (request.url === '/set') response.setHeader('Set-Cookie', [`wide=1; Domain=${DOMAIN}; Path=/`, 'own=1; Path=/']);

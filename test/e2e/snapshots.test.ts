@@ -84,11 +84,9 @@ describe('snapshots and forks', () => {
   test('forks of a running sandbox share its past and nothing afterwards', async () => {
     const { options } = server;
     const parent = await Sandbox.create({ ...options, metadata: { family: 'one' } });
-    await parent.commands.run('echo before > past; mkfifo in');
-    const counter = await parent.commands.run('n=0; while read line < in; do n=$((n+1)); echo $n > out; done', {
-      background: true,
-      timeoutMs: 0,
-    });
+    await parent.commands.run('echo before > past');
+    const count = 'n=0; while sleep 0.05; do [ -e tick ] && { n=$((n+1)); echo $n > out; rm tick; }; done';
+    const counter = await parent.commands.run(count, { background: true, timeoutMs: 0 });
     const forks = await parent.fork({ count: 3, timeoutMs: 120_000 });
     assert.equal(forks.length, 3);
     const children = forks.map((fork) => {
@@ -100,7 +98,9 @@ describe('snapshots and forks', () => {
     const uuids = new Set<string>();
     for (const [index, sandbox] of everyone.entries()) {
       assert.equal(await sandbox.files.read('past'), 'before\n');
-      const rounds = Array.from({ length: index + 1 }, () => 'echo > in; sleep 0.1').join('; ');
+      const rounds = Array.from({ length: index + 1 }, () => 'touch tick; while [ -e tick ]; do sleep 0.05; done').join(
+        '; ',
+      );
       await sandbox.commands.run(rounds);
       assert.equal(await sandbox.files.read('out'), `${index + 1}\n`, 'each counts for itself');
       uuids.add((await sandbox.commands.run('python3 -c "import uuid; print(uuid.uuid4())"')).stdout);
