@@ -305,6 +305,7 @@ for (const runtime of runtimes) {
       test('getInfo tells its facts, and setTimeout moves its end', async () => {
         await sandbox.setTimeout(600_000);
         const info = await sandbox.getInfo();
+        assert.deepEqual(await Sandbox.getFullInfo(sandbox.sandboxId, server.options), await sandbox.getInfo());
         assert.deepEqual([info.sandboxId, info.templateId, info.state], [sandbox.sandboxId, 'base', 'running']);
         assert.deepEqual(info.metadata, { kind: 'first' });
         assert(Math.abs(info.endAt.getTime() - Date.now() - 600_000) < 30_000);

@@ -29,7 +29,8 @@ for (const runtime of runtimes) {
       const sandbox = await Sandbox.create({ ...server.options, lifecycle });
       await sandbox.files.write('kept', 'yes');
       assert.equal(await sandbox.pause({ keepMemory }), true);
-      assert.equal(await sandbox.pause({ keepMemory }), false);
+      assert.equal(await sandbox.betaPause({ keepMemory }), false);
+      assert.equal(await Sandbox.betaPause(sandbox.sandboxId, { ...server.options, keepMemory }), false);
       assert.equal((await sandbox.getInfo()).state, 'paused');
       assert.equal(await sandbox.isRunning(), false);
       await sandbox.connect();

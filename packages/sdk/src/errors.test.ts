@@ -30,5 +30,5 @@ test('all but what concerns no sandbox are a SandboxError, as programs written f
   const outside = classes.filter(
     ([, Class]) => !(Class.prototype instanceof SandboxError) && Class !== (SandboxError as unknown),
   );
-  assert.deepEqual(outside.map(([name]) => name).sort(), ['AuthenticationError', 'ServiceBusyError']);
+  assert.deepEqual(outside.map(([name]) => name).sort(), ['AuthenticationError', 'GitAuthError', 'ServiceBusyError']);
 });

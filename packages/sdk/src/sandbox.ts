@@ -36,6 +36,10 @@ import { type SandboxListOptions, SandboxPaginator } from './sandbox-paginator.t
 import { type SignedUrlOptions, signedUrl } from './signed-url.ts';
 import { type SnapshotInfo, type SnapshotListOptions, SnapshotPaginator, toSnapshot } from './snapshots.ts';
 
+/** Where the `e2b` templates have their MCP gateway, and where it leaves its token. */
+const MCP_PORT = 50_005;
+const MCP_TOKEN_FILE = '/etc/mcp-gateway/.token';
+
 /** What a Sandbox object is made of. Programs get theirs from `Sandbox.create` and `Sandbox.connect`. */
 export interface SandboxParts {
   readonly answer: SandboxAnswer;
@@ -156,6 +160,11 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
+  /** `pause` by the name that programs for `e2b` may use. */
+  static betaPause(sandboxId: string, options: SandboxPauseOptions = {}): Promise<boolean> {
+    return Sandbox.pause(sandboxId, options);
+  }
+
   /**
    * Makes sandboxes that go on where this one is now, with its files and processes, and share nothing with it
    * afterwards. Each succeeds or fails by itself: in place of one that failed is its error.
@@ -202,6 +211,11 @@ export class Sandbox implements AsyncDisposable {
     return toInfo(data);
   }
 
+  /** `getInfo` by the name that programs for `e2b` may use. */
+  static getFullInfo(sandboxId: string, options: ConnectionOptions = {}): Promise<SandboxInfo> {
+    return Sandbox.getInfo(sandboxId, options);
+  }
+
   /** Replaces what a running sandbox may reach; what is left out is cleared. */
   static async updateNetwork(
     sandboxId: string,
@@ -230,6 +244,16 @@ export class Sandbox implements AsyncDisposable {
   /** Public URL of a port: scheme, and the gateway's own port where that is needed. Throws on a bad port. */
   getUrl(port: number): string {
     return `https://${this.getHost(port)}`;
+  }
+
+  /** URL of the MCP gateway (Model Context Protocol) that runs in it, if one does. */
+  getMcpUrl(): string {
+    return `${this.getUrl(MCP_PORT)}/mcp`;
+  }
+
+  /** What the MCP gateway in it asks for. Throws a FileNotFoundError when none runs. */
+  getMcpToken(): Promise<string> {
+    return this.files.read(MCP_TOKEN_FILE, { user: 'root' });
   }
 
   /**
@@ -276,6 +300,11 @@ export class Sandbox implements AsyncDisposable {
   /** Pauses it, as `Sandbox.pause` does. */
   pause(options: SandboxPauseOptions = {}): Promise<boolean> {
     return Sandbox.pause(this.sandboxId, this.#config.with(options));
+  }
+
+  /** `pause` by the name that programs for `e2b` may use. */
+  betaPause(options: SandboxPauseOptions = {}): Promise<boolean> {
+    return this.pause(options);
   }
 
   /** Makes sandboxes that go on where it is now, as `Sandbox.fork` does. */
