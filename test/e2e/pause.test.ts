@@ -30,9 +30,9 @@ describe('pause with memory', () => {
     await sandbox.files.write('/home/user/page/index.html', 'as before');
     const web = await sandbox.commands.run('cd page && python3 -m http.server 3000', { background: true });
     await waitFor('the server answers', async () => (await fetch(url, { headers })).ok);
-    // A shell with a variable, an open and deleted file, and a pipe to read from.
+    // A shell with a variable and an open and deleted file.
     const shell = await sandbox.commands.run(
-      'mkfifo in; count=7; exec 3>gone; echo kept >&3; rm gone; while read line < in; do count=$((count+1)); cat /proc/self/fd/3 2>/dev/null; echo $count > out; done',
+      'count=7; exec 3>gone; echo kept >&3; rm gone; while sleep 0.05; do [ -e tick ] && { rm tick; count=$((count+1)); echo more >&3 && echo $count > out; }; done',
       { background: true, timeoutMs: 0 },
     );
     const bootId = await sandbox.files.read('/proc/sys/kernel/random/boot_id');
@@ -59,7 +59,7 @@ describe('pause with memory', () => {
     assert.equal((await fetch(url)).status, 403);
     assert.deepEqual(await sandbox.commands.list(), processes);
     assert.equal(await sandbox.files.read('/proc/sys/kernel/random/boot_id'), bootId);
-    await resumed.commands.run('echo > in; while [ ! -e out ]; do sleep 0.05; done');
+    await resumed.commands.run('touch tick; while [ ! -s out ]; do sleep 0.05; done');
     assert.equal(await resumed.files.read('out'), '8\n');
     assert.equal((await resumed.commands.run('echo $COLOUR $E2B_SANDBOX_ID')).stdout, `green ${sandboxId}\n`);
     const clock = Number((await resumed.commands.run('date +%s.%N')).stdout) * 1000;
