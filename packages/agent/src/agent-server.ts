@@ -10,6 +10,8 @@ import { ConnectRouter } from './connect/router.ts';
 import { answerEmpty, answerError, answerJson } from './http/json-answer.ts';
 import { Initialization } from './init/init-route.ts';
 import type { Settings } from './init/settings.ts';
+import { EventLog } from './logs/event-log.ts';
+import { logProcesses } from './logs/process-events.ts';
 import { IdleMemory } from './memory/idle-memory.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { loadedLibc } from './native/system.ts';
@@ -25,6 +27,7 @@ const UNAUTHORIZED = 'unauthorized access, please provide a valid access token o
 /** @param root what stands before the files of the system, '/' in a sandbox */
 export function createAgentServer(root: string): Server {
   const initialization = new Initialization(root);
+  const log = new EventLog();
   const metrics = new Metrics();
   const memory = new IdleMemory(loadedLibc);
   const defaults = (): SandboxDefaults => {
@@ -33,7 +36,7 @@ export function createAgentServer(root: string): Server {
     return { ...settings, root };
   };
   const rpc = new ConnectRouter({
-    [PROCESS_SERVICE]: () => processService(defaults),
+    [PROCESS_SERVICE]: () => processService(defaults, logProcesses(log)),
     [FILESYSTEM_SERVICE]: async () => (await import('./filesystem/service.ts')).filesystemService(defaults),
     [PORTS_SERVICE]: async () => (await import('./ports/service.ts')).portsService(),
   });
@@ -42,12 +45,20 @@ export function createAgentServer(root: string): Server {
     const path = pathOf(request.url ?? '/');
     if (applyCors(request, response)) return;
     if (path === '/health') return answerEmpty(response);
-    if (path === '/init') return initialization.serve(request, response);
+    if (path === '/init') {
+      await initialization.serve(request, response);
+      log.belongTo(initialization.settings?.environment.get('SANDPORT_SANDBOX_ID'));
+      return;
+    }
     // A sandbox that waits for its first use has nothing to give back.
     memory.noteActivity();
     response.once('close', () => memory.noteActivity());
     const { settings } = initialization;
     if (settings === undefined) return answerError(response, 503, 'the sandbox is starting');
+    if (path === '/logs') {
+      if (!initialization.allows(request)) return answerError(response, 401, UNAUTHORIZED);
+      return answerJson(response, 200, log.entries);
+    }
     if (path === '/files')
       return (await import('./files/file-routes.ts')).serveFiles(request, response, settings, root);
     if (!mayEnter(settings, request)) return answerError(response, 401, UNAUTHORIZED);
@@ -69,6 +80,7 @@ export function createAgentServer(root: string): Server {
     // A client that goes away mid-answer is no failure of the agent.
     response.on('error', () => {});
     serve(request, response).catch((error: unknown) => {
+      log.add('error', 'agent', 'a request failed', { error: String(error) });
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       if (!response.headersSent) answerError(response, 500, 'internal error of the agent');
       else response.destroy();

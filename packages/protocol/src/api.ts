@@ -170,6 +170,29 @@ export const NetworkReport = Type.Object({
 });
 export type NetworkReport = Static<typeof NetworkReport>;
 
+/** From the least grave on. */
+export const LogLevel = Type.Union([
+  Type.Literal('debug'),
+  Type.Literal('info'),
+  Type.Literal('warn'),
+  Type.Literal('error'),
+]);
+
+/** Something that happened with a sandbox or in it. */
+export const SandboxLogEntry = Type.Object({
+  /** RFC 3339. */
+  timestamp: Type.String(),
+  level: LogLevel,
+  message: Type.String(),
+  fields: Type.Record(Type.String(), Type.String()),
+});
+export type SandboxLogEntry = Static<typeof SandboxLogEntry>;
+export const SandboxLogs = Type.Object({
+  /** The same entries, each as JSON text. */
+  logs: Type.Array(Type.Object({ timestamp: Type.String(), line: Type.String() })),
+  logEntries: Type.Array(SandboxLogEntry),
+});
+
 export const TimeoutBody = Type.Object({
   /** Seconds from now. */
   timeout: Type.Integer(),

@@ -12,6 +12,7 @@ import { Host } from './host/host.ts';
 import { readInstallation } from './host/image/installation.ts';
 import { NEIGHBOUR_ADDRESS } from './host/network/slot.ts';
 import { openLogger } from './logger.ts';
+import { SandboxLogs } from './sandboxes/sandbox-logs.ts';
 import { isRunning } from './sandboxes/sandbox-record.ts';
 import { SandboxTokens } from './sandboxes/sandbox-tokens.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
@@ -57,9 +58,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const installation = await readInstallation();
   const domain = publicDomain(settings);
   const tokens = new SandboxTokens(data.seed);
-  const log = { event: (name: string, fields: object) => logger.info(fields, name) };
+  const logs = new SandboxLogs({
+    readAgentLog: ({ id, placement }) => host.agentLog(placement, tokens.agentControl(id)),
+  });
+  const log = {
+    event: (name: string, fields: Readonly<Record<string, unknown>>) => {
+      logger.info(fields, name);
+      logs.note(name, fields);
+    },
+  };
 
-  const host = await Host.open({
+  const host: Host = await Host.open({
     instance: data.instance,
     dataDirectory: data.path,
     runtime: settings.runtime,
@@ -131,7 +140,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   opened.use(usage);
 
   const apiKeys = new ApiKeys(database);
-  const api = await createApi({ sandboxes, usage, tokens, identifyKey: (key) => apiKeys.identify(key), logger });
+  const api = await createApi({ sandboxes, usage, logs, tokens, identifyKey: (key) => apiKeys.identify(key), logger });
   opened.defer(() => api.close());
   await rm(apiSocket, { force: true });
   await api.listen({ path: apiSocket });

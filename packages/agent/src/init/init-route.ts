@@ -29,11 +29,11 @@ export class Initialization {
       return answerError(response, 405, 'use POST');
     }
     // Before the body is read: a stranger in the sandbox does not make the agent take a body.
-    if (!this.#allows(request)) return answerError(response, 401, 'X-Control-Token does not match');
+    if (!this.allows(request)) return answerError(response, 401, 'X-Control-Token does not match');
     try {
       const init = checkInit(JSON.parse((await readBody(request)).toString('utf8')));
       // Two first calls may have read their bodies at the same time; only one of them is the first.
-      if (!this.#allows(request)) return answerError(response, 401, 'X-Control-Token does not match');
+      if (!this.allows(request)) return answerError(response, 401, 'X-Control-Token does not match');
       if (init.restart) await (await import('./restart.ts')).restartProcesses();
       this.#apply(init);
     } catch (error) {
@@ -45,7 +45,8 @@ export class Initialization {
     response.writeHead(204, { 'x-envd-version': AGENT_PROTOCOL_VERSION }).end();
   }
 
-  #allows(request: IncomingMessage): boolean {
+  /** Whether it is the host that asks. Until its first call nobody can tell. */
+  allows(request: IncomingMessage): boolean {
     return this.#settings === undefined || this.#settings.controlToken.equals(request.headers['x-control-token']);
   }
 

@@ -15,16 +15,29 @@ export interface EndedProcess {
   readonly ended: EndEvent;
 }
 
+/** Hears of every command. */
+export interface ProcessObserver {
+  started(process: ManagedProcess): void;
+  ended(process: ManagedProcess, event: EndEvent): void;
+}
+
 export class ProcessTable {
+  readonly #observer: ProcessObserver | undefined;
   readonly #running = new Map<number, ManagedProcess>();
   readonly #ended = new Map<EndedProcess, NodeJS.Timeout>();
 
+  constructor(observer?: ProcessObserver) {
+    this.#observer = observer;
+  }
+
   add(process: ManagedProcess): void {
+    this.#observer?.started(process);
     this.#running.set(process.pid, process);
   }
 
   /** Moves a process to the ended ones. */
   end(process: ManagedProcess, event: EndEvent): void {
+    this.#observer?.ended(process, event);
     if (this.#running.get(process.pid) === process) this.#running.delete(process.pid);
     const ended = { pid: process.pid, tag: process.tag, ended: event };
     this.#ended.set(

@@ -6,11 +6,11 @@ import { asMessage } from '../connect/message-fields.ts';
 import type { Method, Service } from '../connect/method.ts';
 import { closeStdin, sendInput, streamInput } from './input.ts';
 import { readPty, readSelector, readSignal } from './messages.ts';
-import { ProcessTable } from './process-table.ts';
+import { type ProcessObserver, ProcessTable } from './process-table.ts';
 import { connect, start } from './start.ts';
 
-export function processService(defaults: () => SandboxDefaults): Service {
-  const table = new ProcessTable();
+export function processService(defaults: () => SandboxDefaults, observer?: ProcessObserver): Service {
+  const table = new ProcessTable(observer);
   const methods: Record<string, Method> = {
     Start: {
       kind: 'server-stream',

@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { requireApiKey } from './authentication.ts';
 import { answerErrors } from './error-answers.ts';
+import { type LogRoutesOptions, logRoutes } from './log-routes.ts';
 import { type MetricsRoutesOptions, metricsRoutes } from './metrics-routes.ts';
 import { networkRoutes } from './network-routes.ts';
 import { pauseRoutes } from './pause-routes.ts';
@@ -17,7 +18,7 @@ const BODY_LIMIT = 1024 * 1024;
 /** Longer than any client keeps an idle connection, so that the gateway never reuses one that is being closed. */
 const KEEP_ALIVE_MS = 640_000;
 
-export interface ApiOptions extends MetricsRoutesOptions {
+export interface ApiOptions extends MetricsRoutesOptions, LogRoutesOptions {
   /** The ID of a key, or undefined when it is not valid. */
   readonly identifyKey: (key: string) => string | undefined;
   readonly logger: FastifyBaseLogger;
@@ -57,6 +58,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     await scope.register(sandboxRoutes, options);
     await scope.register(timeoutRoutes, options);
     await scope.register(metricsRoutes, options);
+    await scope.register(logRoutes, options);
     await scope.register(networkRoutes, options);
     await scope.register(signedUrlRoutes, options);
     await scope.register(pauseRoutes, options);

@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
+import type { LogEntry } from '@sandport/protocol/agent-log';
 import { SandportError } from '@sandport/protocol/errors';
 import type { EgressTraffic } from '../egress/messages.ts';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
 import { type AgentPlace, initialiseAgent, untilAgentListens } from './agent-client.ts';
+import { readAgentLog } from './agent-log.ts';
 import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
@@ -470,6 +472,11 @@ export class Host {
 
   async setEgress(placement: Placement, egress: EgressPolicy): Promise<void> {
     await this.#egress.set(placement.address, egress);
+  }
+
+  /** What the agent of a sandbox has to say. Rejects when it does not answer. */
+  agentLog({ address }: Placement, controlToken: string): Promise<LogEntry[]> {
+    return readAgentLog(address, controlToken);
   }
 
   /** What a sandbox uses. Throws an Error with the system's code when it has ended. */
