@@ -46,6 +46,18 @@ describe('API', () => {
 
   const base = { templateID: 'base', timeout: 60 };
 
+  test('figures for Prometheus are for who has a key, in either header', async () => {
+    const { apiUrl, apiKey } = server.connection;
+    assert.equal((await fetch(`${apiUrl}/metrics`)).status, 401);
+    for (const headers of [{ 'x-api-key': apiKey }, { authorization: `Bearer ${apiKey}` }]) {
+      const answer = await fetch(`${apiUrl}/metrics`, { headers });
+      assert.match(answer.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
+      const text = await answer.text();
+      assert.match(text, /^sandport_gateway_workers 1$/m);
+      assert.match(text, /^sandport_gateway_requests_total\{version="[12]",status="401"\} [1-9]/m);
+    }
+  });
+
   test('health answers without a key, everything else asks for one', async () => {
     const health = await fetch(`${server.connection.apiUrl}/health`);
     assert.equal(health.status, 200);

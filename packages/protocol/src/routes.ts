@@ -1,6 +1,8 @@
 // What the control process and a gateway worker say to each other: one JSON object a line over a Unix socket.
 // A worker that connects gets one snapshot and after it the changes; it asks one question upward, to wake a sandbox.
 
+import type { HistogramCounts } from './histogram.ts';
+
 /** Whom a sandbox's public URLs answer. The token itself never travels: a worker compares SHA-256 digests. */
 export type RouteAccess =
   | { readonly kind: 'public' }
@@ -66,6 +68,8 @@ export interface GatewaySettings {
   readonly domain: string;
   /** Where every worker listens (with SO_REUSEPORT). TLS, HTTP/1.1 and HTTP/2 are told apart by the first bytes. */
   readonly listen: readonly ListenAddress[];
+  /** File that every worker appends a line to for each answer; without it there are none. */
+  readonly accessLog?: string;
   /** Default: `defaultTrafficLimits`. */
   readonly limits?: TrafficLimits;
   /** Whether requests without TLS to names of the domain are sent to HTTPS. */
@@ -121,7 +125,21 @@ export type GatewayDownward =
   /** Requests that wait for this sandbox are answered with the error. */
   | { readonly type: 'wake-failed'; readonly sandboxId: string; readonly code: WakeFailure }
   | { readonly type: 'set-tls'; readonly tls: GatewayTls }
+  /** Answered by `report` with the same number. */
+  | { readonly type: 'report'; readonly sequence: number }
   | { readonly type: 'stop' /** How long open requests may go on, in milliseconds. */; readonly graceMs: number };
+
+/** Since the worker started. */
+export interface WorkerReport {
+  /** Answers by major version of HTTP and status. */
+  readonly answers: readonly { readonly version: string; readonly status: number; readonly count: number }[];
+  readonly firstByte: HistogramCounts;
+  /** Open now. */
+  readonly connections: number;
+  /** Bytes from and to clients. */
+  readonly received: number;
+  readonly sent: number;
+}
 
 /** From a worker to the control process. */
 export type GatewayUpward =
@@ -129,6 +147,7 @@ export type GatewayUpward =
   /** The worker listens and serves the snapshot. */
   | { readonly type: 'ready' }
   | { readonly type: 'applied'; readonly sequence: number }
+  | { readonly type: 'report'; readonly sequence: number; readonly report: WorkerReport }
   /** A request waits for a sandbox whose route says `wake`. Answered by another route or by `wake-failed`. */
   | { readonly type: 'wake'; readonly sandboxId: string }
   | { readonly type: 'failed'; readonly message: string };

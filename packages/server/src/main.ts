@@ -1,6 +1,7 @@
 // The composition root: the one place where the parts of the server are put together, and taken apart again.
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { Histogram } from '@sandport/protocol/histogram';
 import { createApi } from './api/server.ts';
 import { type ConnectionFile, publicDomain } from './connection-file.ts';
 import { GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
@@ -8,6 +9,7 @@ import { machineNameservers } from './dns/resolver.ts';
 import { checkMachine } from './doctor/doctor.ts';
 import { readIfThere, writeFileAtomically } from './files.ts';
 import { GatewaySupervisor } from './gateway-supervisor/gateway-supervisor.ts';
+import { toPrometheus } from './gateway-supervisor/prometheus.ts';
 import { Host } from './host/host.ts';
 import { readInstallation } from './host/image/installation.ts';
 import { NEIGHBOUR_ADDRESS } from './host/network/slot.ts';
@@ -88,6 +90,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ? openOwnAuthority(data.file('tls'), settings.domain)
     : openCertificateFiles(settings.tls, data.file('tls'), settings.domain));
   const apiSocket = data.file('api.sock');
+  const wakes = new Histogram();
   const gateways = new GatewaySupervisor({
     socketPath: data.file(GATEWAY_SOCKET),
     settings: {
@@ -96,11 +99,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       trustedProxies: settings.trustedProxies,
       redirectToHttps: settings.redirectToHttps,
       limits: settings.traffic,
+      ...(settings.accessLog && { accessLog: data.file('logs/access.log') }),
     },
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],
     workers: settings.gateways,
-    wake: (sandboxId) => wakeForUrl(sandboxes, sandboxId),
+    wake: async (sandboxId) => {
+      const begun = performance.now();
+      const failure = await wakeForUrl(sandboxes, sandboxId);
+      if (failure === undefined) wakes.observe(performance.now() - begun);
+      return failure;
+    },
     log: logger,
     workerLogPath: data.file('logs/gateway.log'),
   });
@@ -140,7 +149,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   opened.use(usage);
 
   const apiKeys = new ApiKeys(database);
-  const api = await createApi({ sandboxes, usage, logs, tokens, identifyKey: (key) => apiKeys.identify(key), logger });
+  const api = await createApi({
+    sandboxes,
+    usage,
+    logs,
+    tokens,
+    identifyKey: (key) => apiKeys.identify(key),
+    prometheus: async () => toPrometheus(await gateways.reports(), { runningSandboxes: sandboxes.runningCount, wakes }),
+    logger,
+  });
   opened.defer(() => api.close());
   await rm(apiSocket, { force: true });
   await api.listen({ path: apiSocket });

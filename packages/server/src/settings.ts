@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly requestsPerSecond?: number | undefined;
   /** MiB of the body of a request to a public URL; 0: no limit, which is the default. */
   readonly maxBodyMB?: number | undefined;
+  /** Whether every answer of the gateways is logged in `logs/access.log`. Default false. */
+  readonly accessLog?: boolean | undefined;
   /** PEM file with the certificate for the domain and all names below it, instead of one by an authority of our own. */
   readonly tlsCert?: string | undefined;
   /** PEM file with its key. */
@@ -69,6 +71,7 @@ export interface Settings {
   readonly runtime: RuntimeName;
   readonly gateways: number;
   readonly traffic: TrafficLimits;
+  readonly accessLog: boolean;
   /** Absolute paths; undefined for a certificate of the own authority. */
   readonly tls: CertificateFiles | undefined;
   readonly redirectToHttps: boolean;
@@ -120,6 +123,7 @@ export function readSettings(options: ServerOptions): Settings {
     permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
+    accessLog: options.accessLog ?? false,
     traffic: {
       connectionsPerSandbox: readCount(
         '--connections-per-sandbox',

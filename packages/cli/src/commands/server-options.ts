@@ -18,6 +18,7 @@ export interface ServerFlags {
   readonly connectionsPerClient?: number;
   readonly requestsPerSecond?: number;
   readonly maxBody?: number;
+  readonly accessLog?: boolean;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly httpsRedirect?: boolean;
@@ -52,6 +53,7 @@ export function addServerOptions(command: Command): Command {
     .option('--connections-per-client <number>', 'from one address to one worker; 0: any (default: 4096)', wholeNumber)
     .option('--requests-per-second <number>', 'to one sandbox by one worker (default: 0, any)', wholeNumber)
     .option('--max-body <MiB>', 'body of a request to a public URL (default: 0, any)', wholeNumber)
+    .option('--access-log', 'log every answer of the gateways in logs/access.log')
     .option('--tls-cert <file>', 'certificate for the domain and *.DOMAIN, in PEM; taken again when it changes')
     .option('--tls-key <file>', 'its key')
     .option('--no-https-redirect', 'serve HTTP too on a domain that is no loopback one')

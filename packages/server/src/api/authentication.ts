@@ -4,7 +4,8 @@ import type { onRequestAsyncHookHandler } from 'fastify';
 
 export function requireApiKey(identify: (key: string) => string | undefined): onRequestAsyncHookHandler {
   return async (request) => {
-    const key = request.headers['x-api-key'];
+    // Prometheus has a setting for the second form only.
+    const key = request.headers['x-api-key'] ?? request.headers.authorization?.replace(/^Bearer /i, '');
     if (typeof key !== 'string' || key === '') {
       throw new SandportError('unauthorized', 'no API key: send it in the header X-API-Key');
     }

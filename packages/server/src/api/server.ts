@@ -9,6 +9,7 @@ import { type LogRoutesOptions, logRoutes } from './log-routes.ts';
 import { type MetricsRoutesOptions, metricsRoutes } from './metrics-routes.ts';
 import { networkRoutes } from './network-routes.ts';
 import { pauseRoutes } from './pause-routes.ts';
+import { type PrometheusOptions, prometheusRoutes } from './prometheus-routes.ts';
 import { sandboxRoutes } from './sandbox-routes.ts';
 import { signedUrlRoutes } from './signed-url-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
@@ -18,7 +19,7 @@ const BODY_LIMIT = 1024 * 1024;
 /** Longer than any client keeps an idle connection, so that the gateway never reuses one that is being closed. */
 const KEEP_ALIVE_MS = 640_000;
 
-export interface ApiOptions extends MetricsRoutesOptions, LogRoutesOptions {
+export interface ApiOptions extends PrometheusOptions, MetricsRoutesOptions, LogRoutesOptions {
   /** The ID of a key, or undefined when it is not valid. */
   readonly identifyKey: (key: string) => string | undefined;
   readonly logger: FastifyBaseLogger;
@@ -59,6 +60,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     await scope.register(timeoutRoutes, options);
     await scope.register(metricsRoutes, options);
     await scope.register(logRoutes, options);
+    await scope.register(prometheusRoutes, options);
     await scope.register(networkRoutes, options);
     await scope.register(signedUrlRoutes, options);
     await scope.register(pauseRoutes, options);

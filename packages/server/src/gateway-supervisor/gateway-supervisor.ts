@@ -4,8 +4,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { GatewaySettings, GatewayTls, Route, ServiceRoute, WakeFailure } from '@sandport/protocol/routes';
+import type {
+  GatewaySettings,
+  GatewayTls,
+  Route,
+  ServiceRoute,
+  WakeFailure,
+  WorkerReport,
+} from '@sandport/protocol/routes';
 import { identify, isRunning, type ProcessIdentity, signal, untilGone } from '../process-identity.ts';
 import { assertUnused } from './ports.ts';
 import { WorkerFile } from './worker-file.ts';
@@ -130,6 +138,15 @@ export class GatewaySupervisor implements AsyncDisposable {
   deleteRoute(sandboxId: string): Promise<void> {
     this.#routes.delete(sandboxId);
     return this.#apply((sequence) => ({ type: 'delete-route', sandboxId, sequence }));
+  }
+
+  /** What the workers report; one that does not answer in time is left out. */
+  async reports(): Promise<WorkerReport[]> {
+    const sequence = ++this.#sequence;
+    const late = delay(APPLY_TIME, undefined, { ref: false });
+    const links = [...this.#links].filter((link) => link.ready);
+    const reports = await Promise.all(links.map((link) => Promise.race([link.report(sequence), late])));
+    return reports.filter((report) => report !== undefined);
   }
 
   /** Has new handshakes use another certificate; open connections go on. */

@@ -1,7 +1,7 @@
 // The control process's side of its connection to one worker.
 
 import type { Socket } from 'node:net';
-import type { GatewayDownward, GatewayUpward } from '@sandport/protocol/routes';
+import type { GatewayDownward, GatewayUpward, WorkerReport } from '@sandport/protocol/routes';
 
 /** A line longer than any a worker sends: whoever sends it is none. */
 const LONGEST_LINE = 64 * 1024;
@@ -21,6 +21,7 @@ export class WorkerLink {
   readonly #socket: Socket;
   readonly #events: WorkerLinkEvents;
   readonly #applied = new Map<number, () => void>();
+  readonly #reports = new Map<number, (report: WorkerReport | undefined) => void>();
   #rest = '';
 
   constructor(socket: Socket, events: WorkerLinkEvents) {
@@ -32,6 +33,8 @@ export class WorkerLink {
     socket.on('close', () => {
       for (const resolve of this.#applied.values()) resolve();
       this.#applied.clear();
+      for (const resolve of this.#reports.values()) resolve(undefined);
+      this.#reports.clear();
       events.closed(this);
     });
   }
@@ -49,6 +52,18 @@ export class WorkerLink {
       }
       this.#applied.set(message.sequence, resolve);
       this.send(message);
+    });
+  }
+
+  /** Asks for the worker's figures. Resolves with undefined when it is gone. */
+  report(sequence: number): Promise<WorkerReport | undefined> {
+    return new Promise((resolve) => {
+      if (this.#socket.closed) {
+        resolve(undefined);
+        return;
+      }
+      this.#reports.set(sequence, resolve);
+      this.send({ type: 'report', sequence });
     });
   }
 
@@ -85,6 +100,10 @@ export class WorkerLink {
         return;
       case 'wake':
         this.#events.wake(this, message.sandboxId);
+        return;
+      case 'report':
+        this.#reports.get(message.sequence)?.(message.report);
+        this.#reports.delete(message.sequence);
         return;
       case 'applied':
         this.#applied.get(message.sequence)?.();

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { forwardedLines } from './forwarded.ts';
+import type { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
 import type { Router } from './routing/router.ts';
 import type { Sweep } from './sweep.ts';
@@ -18,6 +19,7 @@ export interface GatewayContext {
   readonly router: Router;
   readonly sweep: Sweep;
   readonly clients: Set<Client>;
+  readonly observation?: Observation;
   /** Bytes of one request's body. Default: any number. */
   readonly maxBodyBytes?: number;
   /** Set once the worker stops: no connection is kept alive any more. */

@@ -2,12 +2,13 @@
 
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { GatewaySettings, GatewayTls, Route, ServiceRoute } from '@sandport/protocol/routes';
+import type { GatewaySettings, GatewayTls, Route, ServiceRoute, WorkerReport } from '@sandport/protocol/routes';
 import { ClientCrowd } from './client-crowd.ts';
 import { type Arrival, arrivalOf, type Client, type GatewayContext, remoteAddress } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
 import { Http2Connection } from './http2/http2-connection.ts';
 import { listen, type Protocols } from './listener.ts';
+import { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
 import { RouteTable } from './routing/route-table.ts';
 import { Router } from './routing/router.ts';
@@ -32,6 +33,10 @@ export class Gateway {
   readonly #tls: TlsFront;
   readonly #proxies: TrustedProxies;
   readonly #crowd: ClientCrowd;
+  readonly #observation: Observation;
+  /** Of connections that have closed. */
+  #received = 0;
+  #sent = 0;
   /** What load balancers said of their clients. */
   readonly #announced = new WeakMap<Socket, AnnouncedClient>();
   readonly #servers: Server[] = [];
@@ -44,7 +49,9 @@ export class Gateway {
     this.table = new RouteTable(start.settings, this.#sweep, start.wake);
     this.table.replace(start.routes, start.services);
     this.#crowd = new ClientCrowd(this.table.limits.connectionsPerClient);
+    this.#observation = new Observation(start.settings.accessLog);
     this.#context = {
+      observation: this.#observation,
       maxBodyBytes: this.table.limits.bodyBytes || Number.POSITIVE_INFINITY,
       router: new Router(this.table),
       sweep: this.#sweep,
@@ -91,13 +98,27 @@ export class Gateway {
 
   #track(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#received += socket.bytesRead;
+      this.#sent += socket.bytesWritten;
+    });
   }
 
   #onSecure(socket: TLSSocket, tcp: Socket): void {
     const arrival = this.#arrival(tcp, true);
     if (socket.alpnProtocol === 'h2') new Http2Connection(socket, arrival, this.#context);
     else new ClientConnection(socket, arrival, this.#context);
+  }
+
+  report(): WorkerReport {
+    let received = this.#received;
+    let sent = this.#sent;
+    for (const socket of this.#sockets) {
+      received += socket.bytesRead;
+      sent += socket.bytesWritten;
+    }
+    return this.#observation.report(this.#sockets.size, received, sent);
   }
 
   setTls(tls: GatewayTls): void {
@@ -116,5 +137,6 @@ export class Gateway {
     for (const socket of this.#sockets) socket.destroy();
     this.table.replace([], []);
     this.#sweep[Symbol.dispose]();
+    await this.#observation.end();
   }
 }

@@ -80,6 +80,8 @@ function onMessage(message: GatewayDownward): void {
     void starting?.then(() => gateway !== undefined && onMessage(message));
   } else if (message.type === 'set-tls') {
     setTls(gateway, message.tls);
+  } else if (message.type === 'report') {
+    link.send({ type: 'report', sequence: message.sequence, report: gateway.report() });
   } else if (message.type === 'wake-failed') {
     gateway.table.wakeFailed(message.sandboxId, message.code);
   } else {

@@ -48,7 +48,9 @@ export type Reply =
   /** To the same host, or the same address with HTTPS, with the cookie that opens it where the browser needs one. */
   | { readonly location: string; readonly cookie?: string; readonly permanent?: true }
   /** The token was right: the cookie that stands for it from now on. */
-  | { readonly signedIn: string };
+  | { readonly signedIn: string }
+  /** Of the worker, to a load balancer. */
+  | { readonly healthy: true };
 
 export interface Answer {
   readonly status: number;
@@ -94,6 +96,8 @@ export function answerFor(reply: Reply, request: RequestFacts | undefined): Answ
       headers: [['Location', reply.location], ...cookie, ...PERSONAL],
     };
   }
+  if ('healthy' in reply)
+    return { status: 200, contentType: TEXT, body: 'ok\n', headers: [['Cache-Control', 'no-store']] };
   if ('signedIn' in reply) {
     return { status: 200, contentType: JSON_TYPE, body: '{}', headers: [['Set-Cookie', reply.signedIn], ...PERSONAL] };
   }

@@ -65,6 +65,9 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
   // Of the current request.
   #minor = 1;
   #isHead = false;
+  #startedAt = 0;
+  /** For the access log. */
+  #line: object | undefined;
   #isUpgrade = false;
   #keepAlive = false;
   /** By the client's own word. */
@@ -227,7 +230,9 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       this.#refuse({ code: 'malformed_request' }, head);
       return -1;
     }
-    const { maxBodyBytes } = this.#context;
+    const { maxBodyBytes, observation } = this.#context;
+    this.#startedAt = performance.now();
+    if (observation?.logs) this.#line = observation.line(head, this.#arrival, `1.${head.minor}`);
     if (maxBodyBytes !== undefined && head.contentLength > maxBodyBytes) {
       this.#refuse({ code: 'body_too_large', limit: maxBodyBytes }, head);
       return -1;
@@ -386,6 +391,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     this.#responding = true;
     this.#upstreamEnded = false;
     this.#sentHead = undefined;
+    this.#context.observation?.answered(1, response.status, this.#startedAt, this.#line);
     responses.begin(response.end - response.start + RESPONSE_MARGIN + end - start);
     writeResponseHead(responses, response, false, 'Upgrade');
     responses.bytes(buf, start, end);
@@ -407,6 +413,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     this.#sentHead = undefined;
     if (done) this.#upstream = undefined;
     const connection = this.#keepAlive ? (this.#minor === 0 ? 'keep-alive' : '') : 'close';
+    this.#context.observation?.answered(1, response.status, this.#startedAt, this.#line);
     const origin = this.#publicOrigin;
     const masked = origin === undefined ? undefined : { host: this.#destination!.host!, origin };
     responses.begin(response.end - response.start + RESPONSE_MARGIN + (origin?.length ?? 0) + end - start);
@@ -527,6 +534,10 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
    */
   #refuse(reply: Reply, request?: RequestFacts): boolean {
     const { status, contentType, body, headers } = answerFor(reply, request);
+    // Of a head that could not be read nothing is known.
+    const known = this.#state !== State.head;
+    const startedAt = known ? this.#startedAt : performance.now();
+    this.#context.observation?.answered(1, status, startedAt, known ? this.#line : undefined);
     const keep = this.#state === State.exchange && this.#keepAlive && this.#body.done && !this.#context.stopping;
     const bytes = Buffer.from(body);
     const connection = keep ? (this.#minor === 0 ? 'Connection: keep-alive\r\n' : '') : 'Connection: close\r\n';

@@ -11,11 +11,19 @@ import { endEarly } from './end-early.ts';
 import { endToEndFields, type Fields, fieldsByName, withPublicLocation } from './raw-fields.ts';
 import type { Forwarding, Http2Request } from './request-translation.ts';
 
+/** What the client is told. */
+export interface Answers {
+  /** Answers the request in the server's stead. */
+  refuse(refusal: Refusal): void;
+  /** The server has answered with this status. */
+  answered(status: number): void;
+}
+
 export class Http2Relay implements StreamUser {
   readonly #client: ServerHttp2Stream;
   readonly #request: Http2Request;
   readonly #destination: Destination;
-  readonly #refuse: (refusal: Refusal) => void;
+  readonly #answers: Answers;
   readonly #head: string[];
   readonly #masked: MaskedOrigin | undefined;
   #session: Http2Session | undefined;
@@ -25,20 +33,19 @@ export class Http2Relay implements StreamUser {
   #requestTrailers: Fields = {};
   #responseTrailers: Fields = {};
 
-  /** @param refuse answers the request in the server's stead */
   constructor(
     client: ServerHttp2Stream,
     request: Http2Request,
     forwarding: Forwarding,
     destination: Destination,
-    refuse: (refusal: Refusal) => void,
+    answers: Answers,
     masked: MaskedOrigin | undefined,
   ) {
     this.#masked = masked;
     this.#client = client;
     this.#request = request;
     this.#destination = destination;
-    this.#refuse = refuse;
+    this.#answers = answers;
     this.#head = request.toHttp2(forwarding, destination.host);
   }
 
@@ -46,7 +53,7 @@ export class Http2Relay implements StreamUser {
     const { upstream } = this.#destination;
     const session = upstream.http2?.acquire();
     if (session === undefined) {
-      this.#refuse(upstream.fullRefusal());
+      this.#answers.refuse(upstream.fullRefusal());
       return;
     }
     this.#session = session;
@@ -106,6 +113,7 @@ export class Http2Relay implements StreamUser {
   #onResponse(raw: readonly string[], flags: number): void {
     const client = this.#client;
     if (client.destroyed || client.closed) return;
+    this.#answers.answered(Number(raw[raw.indexOf(':status') + 1]) || 0);
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0 || this.#request.method === 'HEAD';
     try {
       client.respond(withPublicLocation(endToEndFields(raw), this.#masked), { endStream, waitForTrailers: !endStream });
@@ -131,7 +139,7 @@ export class Http2Relay implements StreamUser {
     const client = this.#client;
     const { rstCode } = this.#server!;
     if (this.#failed || client.destroyed || client.closed) return;
-    if (!client.headersSent) this.#refuse({ code: 'upstream_failed' });
+    if (!client.headersSent) this.#answers.refuse({ code: 'upstream_failed' });
     else if (rstCode !== constants.NGHTTP2_NO_ERROR || !this.#server!.readableEnded) this.#reset(rstCode);
     else this.#finish();
   }
@@ -140,7 +148,7 @@ export class Http2Relay implements StreamUser {
     this.#session = undefined;
     this.#failed = true;
     if (this.#client.headersSent) this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
-    else this.#refuse(failureRefusal(failure, this.#destination.upstream.target));
+    else this.#answers.refuse(failureRefusal(failure, this.#destination.upstream.target));
   }
 
   onRouteGone(): void {

@@ -31,6 +31,9 @@ export class StreamExchange implements ResponseSink, Waiter {
   readonly #arrival: Arrival;
   readonly #context: GatewayContext;
   #request: Http2Request;
+  readonly #startedAt = performance.now();
+  /** For the access log. */
+  readonly #line: object | undefined;
   #destination: Destination | undefined;
   #upstream: UpstreamConnection | undefined;
   #room: WaitingRoom | undefined;
@@ -52,6 +55,8 @@ export class StreamExchange implements ResponseSink, Waiter {
     this.#arrival = arrival;
     this.#context = context;
     this.#request = new Http2Request(raw);
+    const { observation } = context;
+    if (observation?.logs) this.#line = observation.line(this.#request, arrival, '2');
   }
 
   start(): void {
@@ -102,7 +107,8 @@ export class StreamExchange implements ResponseSink, Waiter {
     if (destination.alters) this.#request = this.#request.altered(destination);
     if ((this.#request.isGrpc || destination.http2) && destination.upstream.http2 !== undefined) {
       const refuse = (refusal: Refusal) => this.#refuse(refusal);
-      new Http2Relay(stream, this.#request, this.#forwarding, destination, refuse, this.#masked).start();
+      const answered = (status: number) => this.#answered(status);
+      new Http2Relay(stream, this.#request, this.#forwarding, destination, { refuse, answered }, this.#masked).start();
       return;
     }
     if (this.#request.isWebSocket) this.#handshake = new WebSocketHandshake();
@@ -185,6 +191,11 @@ export class StreamExchange implements ResponseSink, Waiter {
     if (this.#chunked) upstream.write(`0\r\n${trailerLines(this.#requestTrailers)}\r\n`);
   }
 
+  /** Counts the answer, once: of streams, most end with the status that was sent first. */
+  #answered(status: number): void {
+    this.#context.observation?.answered(2, status, this.#startedAt, this.#line);
+  }
+
   #onClose(): void {
     this.#room?.leave(this);
     const upstream = this.#upstream;
@@ -222,6 +233,7 @@ export class StreamExchange implements ResponseSink, Waiter {
     this.#tunnel = true;
     this.#sentHead = undefined;
     if (stream.destroyed || stream.closed) return;
+    this.#answered(200);
     stream.respond(answer);
     this.onBody(buf, start, end, false);
     stream.on('data', (chunk: Buffer) => {
@@ -239,6 +251,7 @@ export class StreamExchange implements ResponseSink, Waiter {
     this.#sentHead = undefined;
     if (done) this.#upstream = undefined;
     if (this.#stream.destroyed || this.#stream.closed) return;
+    this.#answered(response.status);
     const waitForTrailers = !done && response.framing === Framing.chunked;
     try {
       const fields = withPublicLocation(toHttp2Fields(response), this.#masked);
@@ -308,6 +321,7 @@ export class StreamExchange implements ResponseSink, Waiter {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
     const { status, contentType, body, headers } = answerFor(reply, this.#request);
+    this.#answered(status);
     const bytes = Buffer.from(body);
     stream.respond(
       {

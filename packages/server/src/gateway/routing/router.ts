@@ -47,6 +47,7 @@ export class Router {
       return { code: 'too_many_client_connections', limit: this.#table.limits.connectionsPerClient };
     const name = this.#read(request.host);
     if (name.kind === 'sandbox') return this.#toSandbox(request, name.sandboxId, name.port, 'own');
+    if (isHealthCheck(request, name)) return { healthy: true };
     if (name.kind === 'local') return this.#byHeaders(request, 'local');
     if (name.kind === 'service') {
       if (name.label === SHARED_LABEL) return this.#byHeaders(request, 'shared');
@@ -129,4 +130,10 @@ export class Router {
     }
     return { room, isPage: request.method === 'GET' && wantsHtml(request) };
   }
+}
+
+/** Of a load balancer, at the machine's address or the domain itself. */
+function isHealthCheck(request: RequestFacts, name: HostName): boolean {
+  if (name.kind !== 'local' && !(name.kind === 'service' && name.label === '')) return false;
+  return request.path() === '/healthz' && request.header(ID_HEADER) === undefined;
 }

@@ -55,11 +55,11 @@ export class FakeControl implements AsyncDisposable {
     services: ServiceRoute[] = [],
     orphanMs?: number,
     port?: number,
-    settings: Partial<GatewaySettings> = {},
+    settings: Partial<GatewaySettings> | ((directory: string) => Partial<GatewaySettings>) = {},
   ): Promise<FakeControl> {
     const directory = await mkdtemp(join(tmpdir(), 'sandport-gateway-'));
     const control = new FakeControl(directory, port ?? (await freePort()));
-    control.settings = settings;
+    control.settings = typeof settings === 'function' ? settings(directory) : settings;
     control.routes = routes;
     control.services = services.map((service) => ({ ...service, socketPath: join(directory, service.socketPath) }));
     await control.listen();
