@@ -139,7 +139,8 @@ describe('pause under runc', () => {
     const { options } = server;
     const sandbox = await Sandbox.create(options);
     await sandbox.files.write('kept', 'of before');
-    await sandbox.commands.run('sudo mkdir /data && sudo rm /etc/motd -f && sleep 1000 &', { background: true });
+    await sandbox.commands.run('sudo mkdir /data && sudo rm -f /etc/motd');
+    await sandbox.commands.run('sleep 1000', { background: true });
     const boots = async () => (await sandbox.commands.run("cut -d' ' -f22 /proc/1/stat")).stdout;
     const before = await boots();
     for (const call of [() => sandbox.pause(), () => sandbox.fork(), () => sandbox.createSnapshot()]) {
