@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultPoint } from '@sandport/server/sandboxes/fault-point';
 import { Sandbox } from 'e2b';
+import { Sandbox as OwnSandbox } from 'sandport';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -107,6 +108,25 @@ async function assertConsistent(server: SandportServer): Promise<void> {
   await waitFor('a directory for each snapshot', async () => (await entries('snapshots')) === paused + snapshots);
 }
 
+const OUTCOMES: Readonly<Record<string, State>> = {
+  created: 'running',
+  resumed: 'running',
+  paused: 'paused',
+  killed: 'gone',
+};
+
+/** What was told of a sandbox's life comes to what it is, and nothing is told twice. */
+async function assertTold({ sandbox }: Kept, server: SandportServer, expected: State, at: string): Promise<void> {
+  const { sandboxId } = sandbox;
+  const events = await OwnSandbox.listEvents({ ...server.options, sandboxId, limit: 100 });
+  const outcomes = events
+    .reverse()
+    .map(({ type }) => OUTCOMES[type])
+    .filter((outcome) => outcome !== undefined);
+  assert.equal(outcomes.at(-1), expected, at);
+  for (const [index, outcome] of outcomes.entries()) assert.notEqual(outcome, outcomes[index - 1], `${outcomes} ${at}`);
+}
+
 async function removeOthers(server: SandportServer, kept: Kept): Promise<{ others: number; snapshots: number }> {
   const { options } = server;
   const all = (await Sandbox.list(options).nextItems()).filter(({ sandboxId }) => sandboxId !== kept.sandbox.sandboxId);
@@ -141,6 +161,7 @@ describe('faults', { concurrency: true }, () => {
         await Promise.all([provoke(at, kept, server).catch(() => {}), server.ended()]);
         await server.launch();
         assert.equal(await stateOf(kept), expected, at);
+        await assertTold(kept, server, expected, at);
         assert.deepEqual(await removeOthers(server, kept), { others, snapshots }, at);
         await assertConsistent(server);
         if (expected === 'gone') kept = await Kept.create(server);
@@ -180,6 +201,7 @@ describe('faults', { concurrency: true }, () => {
       const most = { create: [1, 0], fork: [1, 0], snapshot: [0, 1] }[step] ?? [0, 0];
       assert(others <= most[0]! && snapshots <= most[1]!, `${what}: ${others} others, ${snapshots} snapshots`);
       if (answered) assert.deepEqual([others, snapshots], most, what);
+      await assertTold(kept, server, state, what);
       await assertConsistent(server);
       if (state === 'gone') kept = await Kept.create(server);
       // A paused one may be met by the next round as it is.

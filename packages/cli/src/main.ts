@@ -4,6 +4,7 @@ import { addCreateCommand } from './commands/create.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEnvCommand } from './commands/env.ts';
+import { addEventsCommand } from './commands/events.ts';
 import { addExecCommand } from './commands/exec.ts';
 import { addKillCommand } from './commands/kill.ts';
 import { addListCommand } from './commands/list.ts';
@@ -39,6 +40,7 @@ const commands = [
   addNetworkCommand,
   addMetricsCommand,
   addLogsCommand,
+  addEventsCommand,
   addTrustCommand,
   addDoctorCommand,
 ];

@@ -240,6 +240,9 @@ export const RefreshBody = Type.Object({ duration: Type.Optional(Type.Integer({ 
 /** The constant second field of legacy host names; official clients expect some string. */
 export const CLIENT_ID = '6532622b';
 
+/** One server is one team. */
+export const TEAM_ID = '7365616e-6470-4f72-b400-000000000001';
+
 /** What a sandbox used between one sample and the one before; sizes in bytes. */
 export const SandboxMetric = Type.Object({
   timestamp: Type.String(),
@@ -255,3 +258,60 @@ export const SandboxMetric = Type.Object({
   diskTotal: Type.Integer(),
 });
 export type SandboxMetric = Static<typeof SandboxMetric>;
+
+/** One event of a sandbox's life, as the API answers it. */
+export const LifecycleEvent = Type.Object({
+  id: Type.String(),
+  version: Type.String(),
+  /** `sandbox.lifecycle.` and `created`, `updated`, `paused`, `resumed`, `checkpointed` or `killed`. */
+  type: Type.String(),
+  timestamp: Type.String(),
+  eventCategory: Type.String(),
+  eventLabel: Type.String(),
+  eventData: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
+  sandboxId: Type.String(),
+  sandboxExecutionId: Type.String(),
+  sandboxTemplateId: Type.String(),
+  sandboxBuildId: Type.String(),
+  sandboxTeamId: Type.String(),
+});
+export type LifecycleEvent = Static<typeof LifecycleEvent>;
+
+const EventTypes = Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 32 });
+const WebhookName = Type.String({ minLength: 1, maxLength: 256 });
+const WebhookUrl = Type.String({ minLength: 1, maxLength: 2048 });
+const SignatureSecret = Type.String({ minLength: 1, maxLength: 512 });
+
+export const CreateWebhookBody = Type.Object({
+  name: WebhookName,
+  url: WebhookUrl,
+  events: EventTypes,
+  enabled: Type.Optional(Type.Boolean()),
+  signatureSecret: SignatureSecret,
+});
+export type CreateWebhookBody = Static<typeof CreateWebhookBody>;
+
+export const UpdateWebhookBody = Type.Object({
+  name: Type.Optional(WebhookName),
+  url: Type.Optional(WebhookUrl),
+  events: Type.Optional(EventTypes),
+  enabled: Type.Optional(Type.Boolean()),
+  signatureSecret: Type.Optional(SignatureSecret),
+});
+export type UpdateWebhookBody = Static<typeof UpdateWebhookBody>;
+
+/** Without its secret, which is never told. */
+export const Webhook = Type.Object({
+  id: Type.String(),
+  teamId: Type.String(),
+  teamID: Type.String(),
+  name: Type.String(),
+  url: Type.String(),
+  events: Type.Array(Type.String()),
+  enabled: Type.Boolean(),
+  createdAt: Type.String(),
+  /** Extensions: when it last took an event since the server was started, and why the last attempt failed. */
+  deliveredAt: Type.Optional(Type.String()),
+  failure: Type.Optional(Type.String()),
+});
+export type Webhook = Static<typeof Webhook>;

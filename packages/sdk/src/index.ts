@@ -31,6 +31,7 @@ export {
   TemplateError,
   TimeoutError,
 } from './errors.ts';
+export type { EventListOptions, LifecycleEvent, LifecycleEventType } from './events.ts';
 export { type EntryInfo, FileType, type WriteInfo } from './files/entry-info.ts';
 export type {
   FileContent,

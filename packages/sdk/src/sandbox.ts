@@ -13,6 +13,7 @@ import { apiError } from './api-errors.ts';
 import { Commands } from './commands/commands.ts';
 import { ConnectionConfig, type ConnectionOptions } from './connection-config.ts';
 import { InvalidArgumentError, NotFoundError, SandboxNotFoundError, SandportError } from './errors.ts';
+import { type EventListOptions, type LifecycleEvent, listEvents } from './events.ts';
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
 import { Git } from './git/git.ts';
@@ -121,6 +122,11 @@ export class Sandbox implements AsyncDisposable {
   /** Lists sandboxes, page by page. */
   static list(options: SandboxListOptions = {}): SandboxPaginator {
     return new SandboxPaginator(options);
+  }
+
+  /** Lists what happened in the lives of sandboxes, the newest first; also of those that have ended. */
+  static listEvents(options: EventListOptions = {}): Promise<LifecycleEvent[]> {
+    return listEvents(options);
   }
 
   /** Kills a sandbox. False when there was none with this ID. */

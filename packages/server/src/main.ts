@@ -7,6 +7,8 @@ import { type ConnectionFile, publicDomain } from './connection-file.ts';
 import { GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
 import { machineNameservers } from './dns/resolver.ts';
 import { checkMachine } from './doctor/doctor.ts';
+import { WebhookAddresses } from './events/webhook-address.ts';
+import { Webhooks } from './events/webhooks.ts';
 import { readIfThere, writeFileAtomically } from './files.ts';
 import { GatewaySupervisor } from './gateway-supervisor/gateway-supervisor.ts';
 import { toPrometheus } from './gateway-supervisor/prometheus.ts';
@@ -23,8 +25,11 @@ import { wakeForUrl } from './sandboxes/wake-for-url.ts';
 import { readSettings, type ServerOptions, type Settings } from './settings.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { openDatabase } from './store/database.ts';
+import { EventRecords } from './store/event-records.ts';
 import { SandboxRecords } from './store/sandbox-records.ts';
+import { Sealer } from './store/sealer.ts';
 import { SnapshotRecords } from './store/snapshot-records.ts';
+import { WebhookRecords } from './store/webhook-records.ts';
 import { openCertificateFiles } from './tls/certificate-files.ts';
 import { openOwnAuthority } from './tls/certificate-source.ts';
 
@@ -122,9 +127,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }, certificates.checkMs);
   opened.defer(() => clearInterval(renewal));
 
+  const events = new EventRecords(database);
+  const webhooks = new Webhooks({
+    store: new WebhookRecords(database, new Sealer(data.seed, 'webhook-secrets')),
+    events,
+    addresses: new WebhookAddresses(settings.webhookRanges),
+    log,
+  });
+  opened.defer(() => webhooks.close());
+
   const sandboxes: Sandboxes = new Sandboxes({
-    store: new SandboxRecords(database),
-    snapshotStore: new SnapshotRecords(database),
+    store: new SandboxRecords(database, events),
+    snapshotStore: new SnapshotRecords(database, events),
     host,
     routes: gateways,
     tokens,
@@ -135,6 +149,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxSandboxes: settings.maxSandboxes,
     concurrentStarts: availableParallelism() * 2,
     log,
+    events,
+    onEvent: () => webhooks.wake(),
   });
   opened.defer(async () => {
     ({ sandboxesLeft } = await sandboxes.close({ keep }));
@@ -145,6 +161,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     running: () => sandboxes.list().filter(isRunning),
     isKnown: (id) => sandboxes.list().some((record) => record.id === id),
     read: ({ placement }) => host.usage(placement),
+    onOutOfMemory: (sandboxId, processes) => log.event('out of memory', { sandboxId, processes }),
   });
   opened.use(usage);
 
@@ -153,6 +170,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     sandboxes,
     usage,
     logs,
+    events,
+    webhooks,
     tokens,
     identifyKey: (key) => apiKeys.identify(key),
     prometheus: async () => toPrometheus(await gateways.reports(), { runningSandboxes: sandboxes.runningCount, wakes }),

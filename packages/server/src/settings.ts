@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly nameservers?: readonly string[] | undefined;
   /** Private IPv4 ranges that sandboxes may reach all the same. Default none. */
   readonly permit?: readonly string[] | undefined;
+  /** Private IPv4 ranges, also of this machine, that webhooks may lead to. Default none. */
+  readonly webhookPermit?: readonly string[] | undefined;
   /** Connections to the outside that a sandbox may have at once. Default: no limit. */
   readonly egressConnections?: number | undefined;
   /** Megabits a second of a sandbox, in each direction. Default: no limit. */
@@ -67,6 +69,8 @@ export interface Settings {
   readonly nameservers: readonly string[] | undefined;
   /** Private ranges that sandboxes may reach all the same, disjoint. */
   readonly permittedRanges: readonly string[];
+  /** Private ranges that webhooks may lead to, disjoint. */
+  readonly webhookRanges: readonly string[];
   readonly egressLimits: EgressLimits;
   readonly runtime: RuntimeName;
   readonly gateways: number;
@@ -120,7 +124,8 @@ export function readSettings(options: ServerOptions): Settings {
       connections: readLimit('--egress-connections', options.egressConnections, 1_000_000),
       bandwidthMbit: readLimit('--egress-bandwidth', options.egressBandwidthMbit, 100_000),
     },
-    permittedRanges: disjointRanges((options.permit ?? []).map(readRange)),
+    permittedRanges: disjointRanges((options.permit ?? []).map((text) => readRange('--permit', text))),
+    webhookRanges: disjointRanges((options.webhookPermit ?? []).map((text) => readRange('--webhook-permit', text))),
     runtime,
     gateways: readCount('--gateways', options.gateways, Math.min(4, availableParallelism()), 64),
     accessLog: options.accessLog ?? false,
@@ -189,10 +194,10 @@ function readNameserver(text: string): string {
   return text;
 }
 
-function readRange(text: string): string {
+function readRange(option: string, text: string): string {
   const [address, prefix, more] = text.split('/');
   const isRange = isIPv4(address!) && more === undefined && /^(?:[0-9]|[12][0-9]|3[0-2])$/.test(prefix ?? '32');
-  if (!isRange) throw invalid('--permit', text, 'an IPv4 address or a CIDR range such as 10.1.0.0/16');
+  if (!isRange) throw invalid(option, text, 'an IPv4 address or a CIDR range such as 10.1.0.0/16');
   return text;
 }
 

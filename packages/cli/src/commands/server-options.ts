@@ -9,6 +9,7 @@ export interface ServerFlags {
   readonly domain?: string;
   readonly nameserver?: string[];
   readonly permit?: string[];
+  readonly webhookPermit?: string[];
   readonly egressConnections?: number;
   readonly egressBandwidth?: number;
   readonly runtime?: string;
@@ -41,6 +42,7 @@ export function addServerOptions(command: Command): Command {
       collect,
     )
     .option('--permit <cidr>', 'a private range that sandboxes may reach all the same; can be repeated', collect)
+    .option('--webhook-permit <cidr>', 'a private range that webhooks may lead to; can be repeated', collect)
     .option(
       '--egress-connections <number>',
       'connections to the outside of a sandbox at once (default: no limit)',
@@ -96,7 +98,7 @@ function list(value: string, before: string[] = []): string[] {
   return [...before, ...value.split(',').map((one) => one.trim())];
 }
 
-function wholeNumber(value: string): number {
+export function wholeNumber(value: string): number {
   if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('expected a whole number');
   return Number(value);
 }

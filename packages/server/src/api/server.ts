@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { requireApiKey } from './authentication.ts';
 import { answerErrors } from './error-answers.ts';
+import { type EventRoutesOptions, eventRoutes } from './event-routes.ts';
 import { type LogRoutesOptions, logRoutes } from './log-routes.ts';
 import { type MetricsRoutesOptions, metricsRoutes } from './metrics-routes.ts';
 import { networkRoutes } from './network-routes.ts';
@@ -14,12 +15,18 @@ import { sandboxRoutes } from './sandbox-routes.ts';
 import { signedUrlRoutes } from './signed-url-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { timeoutRoutes } from './timeout-routes.ts';
+import { type WebhookRoutesOptions, webhookRoutes } from './webhook-routes.ts';
 
 const BODY_LIMIT = 1024 * 1024;
 /** Longer than any client keeps an idle connection, so that the gateway never reuses one that is being closed. */
 const KEEP_ALIVE_MS = 640_000;
 
-export interface ApiOptions extends PrometheusOptions, MetricsRoutesOptions, LogRoutesOptions {
+export interface ApiOptions
+  extends PrometheusOptions,
+    MetricsRoutesOptions,
+    LogRoutesOptions,
+    EventRoutesOptions,
+    WebhookRoutesOptions {
   /** The ID of a key, or undefined when it is not valid. */
   readonly identifyKey: (key: string) => string | undefined;
   readonly logger: FastifyBaseLogger;
@@ -65,6 +72,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     await scope.register(signedUrlRoutes, options);
     await scope.register(pauseRoutes, options);
     await scope.register(snapshotRoutes, options);
+    await scope.register(eventRoutes, options);
+    await scope.register(webhookRoutes, options);
   });
   return app;
 }

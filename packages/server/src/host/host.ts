@@ -34,7 +34,7 @@ import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
 import type { ContainerBasis, ContainerSpec, ResourceLimits, Runtime, RuntimeName } from './runtime/runtime.ts';
 import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.ts';
-import { readUsage, type Usage } from './usage.ts';
+import { readOutOfMemory, readUsage, type Usage } from './usage.ts';
 import type { DemandBounds } from './warm/demand.ts';
 import { WarmPool } from './warm/warm-pool.ts';
 
@@ -482,6 +482,11 @@ export class Host {
   /** What a sandbox uses. Throws an Error with the system's code when it has ended. */
   usage({ container, disk }: Placement): Promise<Usage> {
     return readUsage(`/sandport/${this.#options.instance}/${container}`, this.#disks.directoryOf(disk));
+  }
+
+  /** Whether the kernel has ended processes of a sandbox because it was at its memory limit. */
+  async ranOutOfMemory({ container }: Placement): Promise<boolean> {
+    return (await readOutOfMemory(`/sandport/${this.#options.instance}/${container}`)) > 0;
   }
 
   /** Takes back what an idle sandbox costs. To be called about once a second. */

@@ -11,6 +11,8 @@ export interface Usage {
   /** Bytes of files that are kept in memory and could be read again. */
   readonly cacheBytes: number;
   readonly diskBytes: number;
+  /** Processes that the kernel has ended because the sandbox was at its memory limit. */
+  readonly outOfMemory: number;
 }
 
 const MOUNT = '/sys/fs/cgroup';
@@ -21,14 +23,21 @@ const MOUNT = '/sys/fs/cgroup';
  * @throws Error with the system's code when the sandbox has ended
  */
 export async function readUsage(group: string, disk: string): Promise<Usage> {
-  const [compute, { blocks, bfree, bsize }] = await Promise.all([
+  const [compute, outOfMemory, { blocks, bfree, bsize }] = await Promise.all([
     isUnified() ? readUnified(join(MOUNT, group)) : readLegacy(group),
+    readOutOfMemory(group),
     statfs(disk),
   ]);
-  return { ...compute, diskBytes: (blocks - bfree) * bsize };
+  return { ...compute, outOfMemory, diskBytes: (blocks - bfree) * bsize };
 }
 
-type Compute = Omit<Usage, 'diskBytes'>;
+/** As `Usage.outOfMemory`, also of a sandbox that has ended, as long as its control group is there; 0 afterwards. */
+export async function readOutOfMemory(group: string): Promise<number> {
+  const path = isUnified() ? join(MOUNT, group, 'memory.events') : join(MOUNT, 'memory', group, 'memory.oom_control');
+  return field(await readFile(path, 'utf8').catch(() => ''), 'oom_kill');
+}
+
+type Compute = Omit<Usage, 'diskBytes' | 'outOfMemory'>;
 
 /** cgroup v2. */
 async function readUnified(directory: string): Promise<Compute> {

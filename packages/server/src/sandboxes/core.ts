@@ -28,6 +28,8 @@ export interface Core {
   /** Held, by sandbox ID, for everything that changes a sandbox's state. */
   readonly exclusive: Exclusive;
   readonly log: SandboxEvents;
+  /** Called when an event of a sandbox's life is durable. */
+  readonly onEvent: () => void;
   readonly now: () => number;
   /** Domain of the public URLs, with the gateway's port where it is not 443. */
   readonly domain: string;

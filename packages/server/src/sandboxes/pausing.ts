@@ -6,6 +6,7 @@ import { SandportError } from '@sandport/protocol/errors';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
+import { executionData, lifecycleEvent } from './lifecycle-events.ts';
 import { isPaused, type PausedSandbox, type RunningSandbox, type SandboxRecord } from './sandbox-record.ts';
 import { heldRoute, pausedRoute, runningRoute } from './sandbox-route.ts';
 import { newSnapshotId } from './snapshot-id.ts';
@@ -49,7 +50,11 @@ export class Pausing {
       throw new SandportError('sandbox_pause_failed', 'the sandbox could not be paused and runs on', { cause: error });
     }
     faultPoint('pause:written');
-    const paused: PausedSandbox = records.update({ ...pausing, state: 'paused', snapshot, endAt: now() });
+    const at = now();
+    const paused: PausedSandbox = records.update(
+      { ...pausing, state: 'paused', snapshot, endAt: at },
+      lifecycleEvent('paused', pausing, at, executionData(pausing, at)),
+    );
     faultPoint('pause:paused');
     log.event('sandbox paused', { sandboxId: record.id, keepMemory, ms: now() - asked });
     this.#track(record.id, this.#removePlace(paused));
@@ -108,8 +113,13 @@ export class Pausing {
     const { records, host, now } = this.#core;
     const { state, snapshot } = record;
     if (state === 'pausing' && snapshot !== undefined) {
-      if (host.hasSnapshot(snapshot))
-        return records.update({ ...record, state: 'paused', placement: undefined, endAt: now() });
+      if (host.hasSnapshot(snapshot)) {
+        const at = now();
+        return records.update(
+          { ...record, state: 'paused', placement: undefined, endAt: at },
+          lifecycleEvent('paused', record, at, executionData(record, at)),
+        );
+      }
       const { snapshot: _none, ...running } = record;
       return records.update({ ...running, state: 'running' });
     }

@@ -1,12 +1,16 @@
 // All records, in memory and in the store: what is in memory is durable.
+import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { SandboxRecord, SandboxStore } from './sandbox-record.ts';
 
 export class RecordTable {
   readonly #store: SandboxStore;
+  readonly #onEvent: () => void;
   readonly #records = new Map<string, SandboxRecord>();
 
-  constructor(store: SandboxStore) {
+  /** @param onEvent called when an event is durable */
+  constructor(store: SandboxStore, onEvent: () => void) {
     this.#store = store;
+    this.#onEvent = onEvent;
   }
 
   /** Takes over what the store has. To be called once, first. */
@@ -20,15 +24,19 @@ export class RecordTable {
     this.#records.set(record.id, record);
   }
 
-  update<R extends SandboxRecord>(record: R): R {
-    this.#store.update(record);
+  /** @param event what the change is told as; it is durable with it, or neither is */
+  update<R extends SandboxRecord>(record: R, event?: LifecycleEvent): R {
+    this.#store.update(record, event);
     this.#records.set(record.id, record);
+    if (event !== undefined) this.#onEvent();
     return record;
   }
 
-  delete(id: string): void {
-    this.#store.delete(id);
+  /** @param event as of `update` */
+  delete(id: string, event?: LifecycleEvent): void {
+    this.#store.delete(id, event);
     this.#records.delete(id);
+    if (event !== undefined) this.#onEvent();
   }
 
   get(id: string): SandboxRecord | undefined {

@@ -10,6 +10,7 @@ const TOLD: ReadonlyMap<string, LogLevel> = new Map([
   ['sandbox paused', 'info'],
   ['paused sandbox adopted', 'info'],
   ['sandbox resumed', 'info'],
+  ['out of memory', 'warn'],
   ['sandbox not paused', 'error'],
   ['sandbox not resumed', 'error'],
   ['pause at the end time failed', 'error'],

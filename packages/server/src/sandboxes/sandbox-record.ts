@@ -1,5 +1,6 @@
 // What a sandbox is to the core, and where that is kept.
 
+import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Placement } from '../host/host.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
 import type { EgressProxyOption } from './egress-proxy-option.ts';
@@ -102,8 +103,9 @@ export type RunningSandbox = SandboxRecord & { readonly state: 'running'; readon
 /** Where records survive. Every method returns when its effect is durable. */
 export interface SandboxStore {
   insert(record: SandboxRecord): void;
-  update(record: SandboxRecord): void;
-  delete(id: string): void;
+  /** @param event is durable with the change, or neither is */
+  update(record: SandboxRecord, event?: LifecycleEvent): void;
+  delete(id: string, event?: LifecycleEvent): void;
   all(): SandboxRecord[];
 }
 
@@ -123,7 +125,7 @@ export interface SnapshotRecord {
 /** As `SandboxStore`. */
 export interface SnapshotRecordStore {
   /** A name that another one had becomes this one's. */
-  insert(record: SnapshotRecord): void;
+  insert(record: SnapshotRecord, event: LifecycleEvent): void;
   delete(id: string): void;
   all(): SnapshotRecord[];
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { SandportError } from '@sandport/protocol/errors';
 import type { EgressTraffic } from '../egress/messages.ts';
+import type { EventStore, LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Host, StartSource } from '../host/host.ts';
 import type { Template } from '../host/image/installation.ts';
 import type { EgressReport } from '../host/network/egress.ts';
@@ -12,6 +13,7 @@ import { EndTimers } from './end-timers.ts';
 import { Exclusive } from './exclusive.ts';
 import { faultPoint } from './fault-point.ts';
 import { type LifecycleRequest, lifecycleOf } from './lifecycle.ts';
+import { END_REASONS, type EndReason, executionData, lifecycleEvent } from './lifecycle-events.ts';
 import { egressPolicy, validateEgress, validateMask } from './network-policy.ts';
 import { Pausing } from './pausing.ts';
 import { hasPrivatePorts } from './private-ports.ts';
@@ -55,6 +57,10 @@ export interface SandboxesOptions {
   /** Starts that go on at once; more wait for their turn. */
   readonly concurrentStarts: number;
   readonly log: SandboxEvents;
+  /** What happened so far. */
+  readonly events: Pick<EventStore, 'list'>;
+  /** Called when an event of a sandbox's life is durable. */
+  readonly onEvent: () => void;
   readonly now?: () => number;
 }
 
@@ -97,11 +103,11 @@ export class Sandboxes {
   constructor(options: SandboxesOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#records = new RecordTable(options.store);
+    this.#records = new RecordTable(options.store, options.onEvent);
     this.#timers = new EndTimers({ now: this.#now, onEnd: (id) => void this.#onEndTime(id) });
-    const { host, routes, tokens, log, domain, nameservers } = options;
+    const { host, routes, tokens, log, onEvent, domain, nameservers } = options;
     this.#core = {
-      ...{ host, routes, tokens, log, domain, nameservers },
+      ...{ host, routes, tokens, log, onEvent, domain, nameservers },
       records: this.#records,
       timers: this.#timers,
       starts: new Semaphore(options.concurrentStarts),
@@ -137,8 +143,8 @@ export class Sandboxes {
         await this.#pausing.route(record);
         log.event('paused sandbox adopted', { sandboxId: record.id });
       } else {
-        this.#records.delete(record.id);
         const lost = record.state === 'running' || record.state === 'paused';
+        this.#records.delete(record.id, lost ? this.#killed(record, 'lost') : undefined);
         log.event('sandbox removed', { sandboxId: record.id, reason: lost ? 'lost' : record.state });
       }
     }
@@ -225,7 +231,7 @@ export class Sandboxes {
   /** Removes a creation that failed at any step. */
   async #abandon(id: string): Promise<void> {
     const record = this.#records.get(id);
-    if (record !== undefined && isRunning(record)) await this.#end(record, 'its creation failed');
+    if (record !== undefined && isRunning(record)) await this.#end(record, 'creation_failed');
     else this.#records.delete(id);
   }
 
@@ -300,8 +306,19 @@ export class Sandboxes {
   /** One that runs or is paused. Throws `sandbox_not_found`. */
   get(id: string): SandboxRecord {
     const record = this.#records.get(id);
-    if (record === undefined || publicState(record) === undefined) throw notFound(id);
+    if (record === undefined || publicState(record) === undefined) throw this.#notFound(id);
     return record;
+  }
+
+  /** Says why it ended, where that is known. */
+  #notFound(id: string): SandportError {
+    const query = { sandboxId: id, kinds: ['killed'], limit: 1, offset: 0, order: 'desc' } as const;
+    const end = END_REASONS[String(this.#options.events.list(query)[0]?.data.kill_reason) as EndReason];
+    const more = end === undefined ? '' : ` (${end})`;
+    return new SandportError(
+      'sandbox_not_found',
+      `Sandbox "${id}" doesn't exist or you don't have access to it${more}`,
+    );
   }
 
   /** Those that run or are paused. */
@@ -323,7 +340,7 @@ export class Sandboxes {
   /** Throws `sandbox_not_found`, also for one that is paused. */
   #alive(id: string): RunningSandbox {
     const record = this.get(id);
-    if (!isRunning(record)) throw notFound(id);
+    if (!isRunning(record)) throw this.#notFound(id);
     return record;
   }
 
@@ -332,7 +349,7 @@ export class Sandboxes {
    * `sandbox_not_found`.
    */
   async kill(id: string): Promise<void> {
-    await this.#exclusive.run(id, () => this.#end(this.get(id), 'killed'));
+    await this.#exclusive.run(id, () => this.#end(this.get(id), 'request'));
   }
 
   /** Throws `sandbox_not_found`, `sandbox_state_conflict` when it is paused, and as `Pausing.pause`. */
@@ -361,7 +378,7 @@ export class Sandboxes {
       this.#assertOpen();
       const record = this.get(id);
       if (isRunning(record)) return { record: this.extend(id, seconds), resumed: false };
-      if (!isPaused(record)) throw notFound(id);
+      if (!isPaused(record)) throw this.#notFound(id);
       return { record: await this.#pausing.resume(record, seconds, options.restart), resumed: true };
     });
   }
@@ -369,7 +386,7 @@ export class Sandboxes {
   /** Resumes a paused sandbox for a request to its public URL; the same for all that come meanwhile. */
   async wake(id: string): Promise<void> {
     const { autoResume, resumeSeconds } = this.get(id).spec.lifecycle;
-    if (!autoResume) throw notFound(id);
+    if (!autoResume) throw this.#notFound(id);
     await this.#exclusive.run(id, async () => {
       this.#assertOpen();
       const record = this.get(id);
@@ -413,7 +430,8 @@ export class Sandboxes {
   }
 
   #moveEnd(record: RunningSandbox, endAt: number): RunningSandbox {
-    const moved = this.#records.update({ ...record, endAt });
+    const data = { set_timeout: new Date(endAt).toISOString() };
+    const moved = this.#records.update({ ...record, endAt }, lifecycleEvent('updated', record, this.#now(), data));
     this.#timers.set(record.id, endAt);
     return moved;
   }
@@ -461,7 +479,10 @@ export class Sandboxes {
       ...ingress
     } = record.spec.network;
     const network: NetworkSpec = { ...ingress, ...egress };
-    const updated = this.#records.update({ ...record, spec: { ...record.spec, network } });
+    const updated = this.#records.update(
+      { ...record, spec: { ...record.spec, network } },
+      lifecycleEvent('updated', record, this.#now(), { network: true }),
+    );
     // Programs have to trust what reads their requests before something does.
     if (egress.rules !== undefined || rulesBefore !== undefined) {
       await this.#options.host.updateAgent(record.placement, await agentInit(this.#core, updated));
@@ -521,13 +542,13 @@ export class Sandboxes {
         // Its end may have been moved while this waited; another timer then waits for it.
         if (record === undefined || !isRunning(record) || this.#timers.has(id)) return;
         const { onTimeout, keepMemory } = record.spec.lifecycle;
-        if (onTimeout === 'kill') return this.#end(record, 'end-time');
+        if (onTimeout === 'kill') return this.#end(record, 'timeout');
         try {
           await this.#pausing.pause(record, keepMemory);
         } catch (error) {
           // Better late than lost, but not for ever.
           const again = this.#now() + PAUSE_RETRY_MS;
-          if (again > record.startedAt + MAX_LIFE_SECONDS * 1000) return this.#end(record, 'its pause failed');
+          if (again > record.startedAt + MAX_LIFE_SECONDS * 1000) return this.#end(record, 'pause_failed');
           log.event('pause at the end time failed', { sandboxId: id, error });
           this.#moveEnd(this.#alive(id), again);
         }
@@ -538,15 +559,22 @@ export class Sandboxes {
   }
 
   /** The caller holds its lock, or is the only one who knows it. */
-  async #end(record: SandboxRecord, reason: string): Promise<void> {
+  async #end(record: SandboxRecord, reason: EndReason): Promise<void> {
     const { id } = record;
-    const ending = this.#records.update({ ...record, state: 'ending' } as const);
+    const ending = this.#records.update({ ...record, state: 'ending' } as const, this.#killed(record, reason));
     faultPoint('kill:recorded');
     this.#timers.clear(id);
     this.#options.log.event('sandbox ended', { sandboxId: id, reason });
     await this.#options.routes.deleteRoute(id);
     faultPoint('kill:unrouted');
     this.#removals.set(id, this.#remove(ending));
+  }
+
+  #killed(record: SandboxRecord, reason: EndReason): LifecycleEvent {
+    const at = this.#now();
+    // Of a paused one the event of its pause has told what it was.
+    const execution = isRunning(record) ? executionData(record, at) : {};
+    return lifecycleEvent('killed', record, at, { ...execution, kill_reason: reason });
   }
 
   async #remove(record: SandboxRecord): Promise<void> {
@@ -576,7 +604,7 @@ export class Sandboxes {
           const record = this.#records.get(id);
           // It may have been paused meanwhile, and even resumed elsewhere.
           if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
-          await this.#end(record, 'its processes ended');
+          await this.#end(record, (await this.#options.host.ranOutOfMemory(placement)) ? 'out_of_memory' : 'exited');
         });
       }
       this.#options.host.calmIdle();
@@ -603,8 +631,4 @@ function newRecord(spec: SandboxSpec, timeoutSeconds: number, now: number): Sand
     spec,
     placement: undefined,
   };
-}
-
-function notFound(id: string): SandportError {
-  return new SandportError('sandbox_not_found', `Sandbox "${id}" doesn't exist or you don't have access to it`);
 }

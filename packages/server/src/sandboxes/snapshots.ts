@@ -4,6 +4,7 @@ import { SandportError } from '@sandport/protocol/errors';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
+import { lifecycleEvent } from './lifecycle-events.ts';
 import type { RunningSandbox, SnapshotRecord, SnapshotRecordStore } from './sandbox-record.ts';
 import { heldRoute, runningRoute } from './sandbox-route.ts';
 import { newSnapshotId } from './snapshot-id.ts';
@@ -50,7 +51,8 @@ export class Snapshots {
     const asked = now();
     await this.capture(record, id, true);
     const snapshot: SnapshotRecord = { id, name, sandboxId: record.id, createdAt: now(), spec: record.spec };
-    this.#store.insert(snapshot);
+    this.#store.insert(snapshot, lifecycleEvent('checkpointed', record, snapshot.createdAt, { snapshot_id: id }));
+    this.#core.onEvent();
     for (const other of this.list()) {
       if (name !== undefined && other.name === name) this.#records.set(other.id, { ...other, name: undefined });
     }

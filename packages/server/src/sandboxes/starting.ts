@@ -5,6 +5,7 @@ import { type Identity, type Placement, SANDBOX_HOSTNAME, type StartSource } fro
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { headerTransforms } from './header-rules.ts';
+import { lifecycleEvent } from './lifecycle-events.ts';
 import { egressPolicy } from './network-policy.ts';
 import type { RunningSandbox, SandboxRecord } from './sandbox-record.ts';
 import { runningRoute } from './sandbox-route.ts';
@@ -54,7 +55,7 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
   };
   try {
     // The gateways know it before the client does, and the record is durable before either.
-    records.update(running);
+    records.update(running, lifecycleEvent(step === 'resume' ? 'resumed' : 'created', running, startedAt));
   } catch (error) {
     await host.remove(placement);
     throw error;

@@ -8,6 +8,8 @@ let now: number;
 let running: RunningSandbox[];
 let cpuNs: number;
 let history: UsageHistory;
+let outOfMemory: number;
+let told: [string, number][];
 let failure: Error | undefined;
 
 function sandbox(id: string, container = 'c1'): RunningSandbox {
@@ -18,14 +20,17 @@ beforeEach(() => {
   now = 1_800_000_000_000;
   running = [sandbox('a')];
   cpuNs = 0;
+  outOfMemory = 0;
+  told = [];
   failure = undefined;
   history = new UsageHistory({
     running: () => running,
     isKnown: (id) => id !== 'gone',
     read: async (): Promise<Usage> => {
       if (failure !== undefined) throw failure;
-      return { cpuNs, memoryBytes: 3, cacheBytes: 4, diskBytes: 5 };
+      return { cpuNs, memoryBytes: 3, cacheBytes: 4, diskBytes: 5, outOfMemory };
     },
+    onOutOfMemory: (id, processes) => told.push([id, processes]),
     now: () => now,
   });
 });
@@ -77,4 +82,21 @@ test('a sandbox that ends meanwhile has no further sample', async () => {
   now += 5000;
   await history.sampleAll();
   assert.equal((await history.of('a')).length, 1);
+});
+
+test('processes that ended for want of memory are told once, in whichever container', async () => {
+  await history.sampleAll();
+  outOfMemory = 2;
+  await history.sampleAll();
+  await history.sampleAll();
+  outOfMemory = 3;
+  await history.sampleAll();
+  running = [sandbox('a', 'c2')];
+  outOfMemory = 1;
+  await history.sampleAll();
+  assert.deepEqual(told, [
+    ['a', 2],
+    ['a', 1],
+    ['a', 1],
+  ]);
 });

@@ -17,6 +17,8 @@ export interface UsageHistoryOptions {
   /** Whether a sandbox is still to be asked about, running or paused. */
   readonly isKnown: (id: string) => boolean;
   readonly read: (sandbox: RunningSandbox) => Promise<Usage>;
+  /** Called with the number of processes that the kernel has ended for want of memory since the sample before. */
+  readonly onOutOfMemory: (id: string, processes: number) => void;
   readonly now?: () => number;
 }
 
@@ -29,6 +31,7 @@ interface History {
   samples: UsageSample[];
   container: string;
   cpuNs: number;
+  outOfMemory: number;
   /** Of a clock that never jumps. */
   measuredAt: number;
 }
@@ -88,10 +91,13 @@ export class UsageHistory implements Disposable {
       cacheBytes: usage.cacheBytes,
       diskBytes: usage.diskBytes,
     };
+    const ended = usage.outOfMemory - (since?.outOfMemory ?? 0);
+    if (ended > 0) this.#options.onOutOfMemory(id, ended);
     this.#histories.set(id, {
       samples: [...(known?.samples ?? []), sample].slice(-KEPT),
       container: placement.container,
       cpuNs: usage.cpuNs,
+      outOfMemory: usage.outOfMemory,
       measuredAt,
     });
   }

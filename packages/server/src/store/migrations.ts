@@ -42,4 +42,29 @@ export const migrations: readonly string[] = [
     spec TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    sandbox_id TEXT NOT NULL,
+    execution_id TEXT NOT NULL,
+    template_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_by_sandbox ON events (sandbox_id, position);
+  CREATE INDEX events_by_time ON events (at);
+  CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    kinds TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    attempts INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

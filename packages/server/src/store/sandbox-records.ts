@@ -1,6 +1,9 @@
 // Sandbox records in SQLite. Every method returns when what it says is durable (WAL with synchronous=FULL).
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Placement, SandboxRecord, SandboxState, SandboxStore } from '../sandboxes/sandbox-record.ts';
+import type { EventRecords } from './event-records.ts';
+import { transaction } from './transaction.ts';
 
 interface Row {
   readonly id: string;
@@ -14,12 +17,16 @@ interface Row {
 }
 
 export class SandboxRecords implements SandboxStore {
+  readonly #database: DatabaseSync;
+  readonly #events: EventRecords;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, events: EventRecords) {
+    this.#database = database;
+    this.#events = events;
     this.#insert = database.prepare(
       'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
@@ -34,12 +41,12 @@ export class SandboxRecords implements SandboxStore {
     this.#insert.run(record.id, ...columns(record));
   }
 
-  update(record: SandboxRecord): void {
-    this.#update.run(...columns(record), record.id);
+  update(record: SandboxRecord, event?: LifecycleEvent): void {
+    this.#with(event, () => this.#update.run(...columns(record), record.id));
   }
 
-  delete(id: string): void {
-    this.#delete.run(id);
+  delete(id: string, event?: LifecycleEvent): void {
+    this.#with(event, () => this.#delete.run(id));
   }
 
   all(): SandboxRecord[] {
@@ -53,6 +60,14 @@ export class SandboxRecords implements SandboxStore {
       placement: row.placement === null ? undefined : (JSON.parse(row.placement) as Placement),
       ...(row.snapshot !== null && { snapshot: row.snapshot }),
     }));
+  }
+
+  #with(event: LifecycleEvent | undefined, change: () => unknown): void {
+    if (event === undefined) return void change();
+    transaction(this.#database, () => {
+      change();
+      this.#events.insert(event);
+    });
   }
 }
 

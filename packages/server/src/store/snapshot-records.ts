@@ -1,6 +1,9 @@
 // Records of snapshots in SQLite; durable as those of sandboxes.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { SnapshotRecord, SnapshotRecordStore } from '../sandboxes/sandbox-record.ts';
+import type { EventRecords } from './event-records.ts';
+import { transaction } from './transaction.ts';
 
 interface Row {
   readonly id: string;
@@ -12,13 +15,15 @@ interface Row {
 
 export class SnapshotRecords implements SnapshotRecordStore {
   readonly #database: DatabaseSync;
+  readonly #events: EventRecords;
   readonly #unname: StatementSync;
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, events: EventRecords) {
     this.#database = database;
+    this.#events = events;
     this.#unname = database.prepare('UPDATE snapshots SET name = NULL WHERE name = ?');
     this.#insert = database.prepare(
       'INSERT INTO snapshots (id, name, sandbox_id, created_at, spec) VALUES (?, ?, ?, ?, ?)',
@@ -27,16 +32,12 @@ export class SnapshotRecords implements SnapshotRecordStore {
     this.#all = database.prepare('SELECT * FROM snapshots');
   }
 
-  insert({ id, name, sandboxId, createdAt, spec }: SnapshotRecord): void {
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
+  insert({ id, name, sandboxId, createdAt, spec }: SnapshotRecord, event: LifecycleEvent): void {
+    transaction(this.#database, () => {
       if (name !== undefined) this.#unname.run(name);
       this.#insert.run(id, name ?? null, sandboxId, createdAt, JSON.stringify(spec));
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      this.#database.exec('ROLLBACK');
-      throw error;
-    }
+      this.#events.insert(event);
+    });
   }
 
   delete(id: string): void {

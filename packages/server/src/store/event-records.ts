@@ -1,0 +1,103 @@
+// Lifecycle events in SQLite: bounded in age, number and bytes; the oldest go first.
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import {
+  EVENT_KINDS,
+  type EventKind,
+  type EventQuery,
+  type EventStore,
+  type LifecycleEvent,
+  type StoredEvent,
+} from '../events/lifecycle-event.ts';
+
+export interface EventLimits {
+  readonly count: number;
+  /** Of what they say, as JSON. */
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+const DEFAULT_LIMITS: EventLimits = { count: 100_000, bytes: 64 * 1024 * 1024, ageMs: 7 * 24 * 3600 * 1000 };
+/** Events are pruned each time that so many have come, so that a single one costs next to nothing. */
+const PRUNE_EVERY = 256;
+
+interface Row {
+  readonly position: number;
+  readonly id: string;
+  readonly kind: EventKind;
+  readonly sandbox_id: string;
+  readonly execution_id: string;
+  readonly template_id: string;
+  readonly at: number;
+  readonly data: string;
+}
+
+export class EventRecords implements EventStore {
+  readonly #limits: EventLimits;
+  readonly #insert: StatementSync;
+  readonly #list: Readonly<Record<'asc' | 'desc', StatementSync>>;
+  readonly #after: StatementSync;
+  readonly #last: StatementSync;
+  readonly #pruneOld: StatementSync;
+  readonly #pruneMany: StatementSync;
+  readonly #pruneLarge: StatementSync;
+  #untilPruned = 0;
+
+  constructor(database: DatabaseSync, limits: EventLimits = DEFAULT_LIMITS) {
+    this.#limits = limits;
+    this.#insert = database.prepare(
+      'INSERT INTO events (id, kind, sandbox_id, execution_id, template_id, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    );
+    const list = (order: string): StatementSync =>
+      database.prepare(
+        `SELECT * FROM events WHERE (?1 IS NULL OR sandbox_id = ?1) AND kind IN (SELECT value FROM json_each(?2))
+         ORDER BY position ${order} LIMIT ?3 OFFSET ?4`,
+      );
+    this.#list = { asc: list('ASC'), desc: list('DESC') };
+    this.#after = database.prepare('SELECT * FROM events WHERE position > ? ORDER BY position LIMIT ?');
+    // Also of those that were pruned: a position is never given twice.
+    this.#last = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'events'");
+    this.#pruneOld = database.prepare('DELETE FROM events WHERE at < ?');
+    this.#pruneMany = database.prepare('DELETE FROM events WHERE position <= ?');
+    this.#pruneLarge = database.prepare(
+      `DELETE FROM events WHERE position <= (SELECT max(position) FROM
+         (SELECT position, sum(length(data)) OVER (ORDER BY position DESC) AS bytes FROM events) WHERE bytes > ?)`,
+    );
+  }
+
+  /** Within the transaction of whoever changes the record that it tells of. */
+  insert(event: LifecycleEvent): void {
+    const { id, kind, sandboxId, executionId, templateId, at, data } = event;
+    this.#insert.run(id, kind, sandboxId, executionId, templateId, at, JSON.stringify(data));
+    if (this.#untilPruned-- > 0) return;
+    this.#untilPruned = Math.min(PRUNE_EVERY, this.#limits.count);
+    this.#pruneOld.run(at - this.#limits.ageMs);
+    this.#pruneMany.run(this.last - this.#limits.count);
+    this.#pruneLarge.run(this.#limits.bytes);
+  }
+
+  list({ sandboxId, kinds, limit, offset, order }: EventQuery): StoredEvent[] {
+    const wanted = JSON.stringify(kinds.length === 0 ? EVENT_KINDS : kinds);
+    return (this.#list[order].all(sandboxId ?? null, wanted, limit, offset) as unknown as Row[]).map(read);
+  }
+
+  after(position: number, limit: number): StoredEvent[] {
+    return (this.#after.all(position, limit) as unknown as Row[]).map(read);
+  }
+
+  get last(): number {
+    return (this.#last.get() as { seq: number } | undefined)?.seq ?? 0;
+  }
+}
+
+function read(row: Row): StoredEvent {
+  return {
+    position: row.position,
+    id: row.id,
+    kind: row.kind,
+    sandboxId: row.sandbox_id,
+    executionId: row.execution_id,
+    templateId: row.template_id,
+    at: row.at,
+    data: JSON.parse(row.data) as StoredEvent['data'],
+  };
+}

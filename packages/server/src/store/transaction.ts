@@ -1,0 +1,13 @@
+// Several statements as one: all of them are durable, or none.
+import type { DatabaseSync } from 'node:sqlite';
+
+export function transaction(database: DatabaseSync, statements: () => void): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    statements();
+    database.exec('COMMIT');
+  } catch (error) {
+    database.exec('ROLLBACK');
+    throw error;
+  }
+}
