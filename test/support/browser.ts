@@ -1,12 +1,12 @@
 // A real browser of a test: Chromium without a window, driven over the DevTools protocol.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import WebSocket from 'ws';
-import { Hopeless, waitFor } from './wait-for.ts';
+import { waitFor } from './wait-for.ts';
 
 const START_MS = 30_000;
 const CALL_MS = 20_000;
@@ -23,7 +23,7 @@ export interface Cookie {
   readonly partitionKey?: unknown;
 }
 
-/** Every host name leads to this machine, and every certificate is taken. */
+/** Every certificate is taken. */
 const OPTIONS = [
   '--headless=new',
   '--no-sandbox',
@@ -33,9 +33,17 @@ const OPTIONS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--ignore-certificate-errors',
-  '--host-resolver-rules=MAP * 127.0.0.1',
-  '--remote-debugging-port=0',
+  '--remote-debugging-pipe',
 ];
+/** Between two messages of the protocol. */
+const END = '\0';
+
+export interface BrowserOptions {
+  /** To which every host name leads. Default: this machine. */
+  readonly address?: string;
+  /** A command that runs the browser, given to it as further arguments. */
+  readonly within?: readonly string[];
+}
 
 interface Message {
   readonly id?: number;
@@ -49,20 +57,30 @@ interface Message {
 export class Browser implements AsyncDisposable {
   readonly #profile: string;
   readonly #process: ChildProcess;
-  #socket!: WebSocket;
+  readonly #commands: Writable;
+  #received = '';
   #calls = 0;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
 
-  private constructor(profile: string) {
+  private constructor(profile: string, { address = '127.0.0.1', within = [] }: BrowserOptions) {
     this.#profile = profile;
-    const args = [...OPTIONS, `--user-data-dir=${profile}`, 'about:blank'];
-    this.#process = spawn('chromium', args, { stdio: 'ignore', detached: true });
+    const [program, ...args] = [...within, 'chromium', ...OPTIONS, `--host-resolver-rules=MAP * ${address}`];
+    this.#process = spawn(program!, [...args, `--user-data-dir=${profile}`, 'about:blank'], {
+      // It reads commands from descriptor 3 and writes what it says to descriptor 4.
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.#commands = this.#process.stdio[3] as Writable;
+    // What is wrong with it shows in a call that is not answered.
+    this.#commands.on('error', () => {});
+    const said = this.#process.stdio[4] as Readable;
+    said.setEncoding('utf8').on('data', (text: string) => this.#onData(text));
   }
 
-  static async start(): Promise<Browser> {
-    const browser = new Browser(await mkdtemp(join(tmpdir(), 'sandport-browser-')));
+  static async start(options: BrowserOptions = {}): Promise<Browser> {
+    const browser = new Browser(await mkdtemp(join(tmpdir(), 'sandport-browser-')), options);
     try {
-      await browser.#connect();
+      await browser.#answers();
       return browser;
     } catch (error) {
       await browser[Symbol.asyncDispose]();
@@ -70,22 +88,21 @@ export class Browser implements AsyncDisposable {
     }
   }
 
-  async #connect(): Promise<void> {
-    let failure: Error | undefined;
-    this.#process.once('error', (error) => (failure = error));
-    const url = await waitFor(
-      'Chromium listens',
-      async () => {
-        if (failure !== undefined) throw new Hopeless(`Chromium does not start: ${failure.message}`);
-        const text = await readFile(join(this.#profile, 'DevToolsActivePort'), 'utf8').catch(() => '');
-        const [port, path] = text.split('\n');
-        return path === undefined ? undefined : `ws://127.0.0.1:${port}${path}`;
-      },
-      START_MS,
-    );
-    this.#socket = new WebSocket(url);
-    this.#socket.on('message', (data) => this.#onMessage(JSON.parse(String(data)) as Message));
-    await once(this.#socket, 'open');
+  async #answers(): Promise<void> {
+    const failed = once(this.#process, 'error').then(([error]) => {
+      throw new Error(`Chromium does not start: ${(error as Error).message}`);
+    });
+    const ended = once(this.#process, 'exit').then(([code]) => {
+      throw new Error(`Chromium ended with code ${code}`);
+    });
+    for (const failure of [failed, ended]) failure.catch(() => {});
+    await Promise.race([this.call('Browser.getVersion', {}, undefined, START_MS), failed, ended]);
+  }
+
+  #onData(text: string): void {
+    const messages = (this.#received + text).split(END);
+    this.#received = messages.pop()!;
+    for (const message of messages) this.#onMessage(JSON.parse(message) as Message);
   }
 
   #onMessage({ id, result, error }: Message): void {
@@ -97,12 +114,12 @@ export class Browser implements AsyncDisposable {
   }
 
   /** Calls a method of the DevTools protocol. */
-  async call<T>(method: string, params: object = {}, sessionId?: string): Promise<T> {
+  async call<T>(method: string, params: object = {}, sessionId?: string, timeoutMs = CALL_MS): Promise<T> {
     const id = ++this.#calls;
     const call = Promise.withResolvers<unknown>();
     this.#waiting.set(id, call);
-    const timer = setTimeout(() => call.reject(new Error(`${method} was not answered`)), CALL_MS);
-    this.#socket.send(JSON.stringify({ id, method, params, ...(sessionId !== undefined && { sessionId }) }));
+    const timer = setTimeout(() => call.reject(new Error(`${method} was not answered`)), timeoutMs);
+    this.#commands.write(JSON.stringify({ id, method, params, ...(sessionId !== undefined && { sessionId }) }) + END);
     try {
       return (await call.promise) as T;
     } finally {
@@ -124,19 +141,20 @@ export class Browser implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#process;
-    if (this.#socket?.readyState === WebSocket.OPEN) {
+    const isThere = (): boolean => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+    if (isThere()) {
       // It reaps its own helpers, which nobody else might do.
       const exited = once(child, 'exit');
-      await this.call('Browser.close').catch(() => {});
+      void this.call('Browser.close', {}, undefined, STOP_MS).catch(() => {});
       await Promise.race([exited, delay(STOP_MS, undefined, { ref: false })]);
     }
-    this.#socket?.terminate();
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+    if (isThere()) {
       const exited = once(child, 'exit');
       // Its helpers are in the same process group.
-      process.kill(-child.pid, 'SIGKILL');
+      process.kill(-child.pid!, 'SIGKILL');
       await exited;
     }
+    for (const stream of child.stdio) stream?.destroy();
     await rm(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }

@@ -40,13 +40,19 @@ export class SandportServer {
    * Starts one and makes this process trust its authority.
    *
    * @param home of an installation of the test's own; the machine's when left out
+   * @param addresses of the gateway
    */
-  static async start(runtime: string, extra: readonly string[] = [], home?: string): Promise<SandportServer> {
+  static async start(
+    runtime: string,
+    extra: readonly string[] = [],
+    home?: string,
+    addresses: readonly string[] = ['127.0.0.1', '[::1]'],
+  ): Promise<SandportServer> {
     requireRoot();
     const data = await mkdtemp(join(tmpdir(), 'sandport-test-'));
     const port = await freePort();
     const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1'];
-    const listen = ['--listen', `127.0.0.1:${port}`, '--listen', `[::1]:${port}`];
+    const listen = addresses.flatMap((address) => ['--listen', `${address}:${port}`]);
     const server = new SandportServer(data, [...args, ...listen, ...extra], home);
     try {
       await server.launch();
