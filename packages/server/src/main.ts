@@ -27,6 +27,8 @@ import { ApiKeys } from './store/api-keys.ts';
 import { openDatabase } from './store/database.ts';
 import { EventRecords } from './store/event-records.ts';
 import { SandboxRecords } from './store/sandbox-records.ts';
+import { sealOldRecords } from './store/seal-old-records.ts';
+import { SpecSealer } from './store/sealed-spec.ts';
 import { Sealer } from './store/sealer.ts';
 import { SnapshotRecords } from './store/snapshot-records.ts';
 import { WebhookRecords } from './store/webhook-records.ts';
@@ -65,6 +67,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const installation = await readInstallation();
   const domain = publicDomain(settings);
   const tokens = new SandboxTokens(data.seed);
+  const specs = new SpecSealer(data.seed);
+  sealOldRecords(database, specs);
   const logs = new SandboxLogs({
     readAgentLog: ({ id, placement }) => host.agentLog(placement, tokens.agentControl(id)),
   });
@@ -137,8 +141,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   opened.defer(() => webhooks.close());
 
   const sandboxes: Sandboxes = new Sandboxes({
-    store: new SandboxRecords(database, events),
-    snapshotStore: new SnapshotRecords(database, events),
+    store: new SandboxRecords(database, events, specs),
+    snapshotStore: new SnapshotRecords(database, events, specs),
     host,
     routes: gateways,
     tokens,

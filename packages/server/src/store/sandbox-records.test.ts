@@ -7,7 +7,9 @@ import type { SandboxRecord } from '../sandboxes/sandbox-record.ts';
 import { openDatabase } from './database.ts';
 import { EventRecords } from './event-records.ts';
 import { SandboxRecords } from './sandbox-records.ts';
+import { SpecSealer } from './sealed-spec.ts';
 
+const sealer = new SpecSealer(Buffer.alloc(32, 7));
 const prefix = join(tmpdir(), 'sandport-records-');
 
 const limits = { memoryMB: 1024, cpuCount: 2, diskSizeMB: 10_240, processes: 4096 };
@@ -47,7 +49,7 @@ test('records survive a reopening, in every state and field', async () => {
   await using root = await mkdtempDisposable(prefix);
   const path = join(root.path, 'x.db');
   const database = openDatabase(path);
-  const records = new SandboxRecords(database, new EventRecords(database));
+  const records = new SandboxRecords(database, new EventRecords(database), sealer);
   const ending: SandboxRecord = { ...running, id: 'i2', state: 'ending' };
   const paused: SandboxRecord = { ...creating, id: 'i3', state: 'paused', snapshot: 's1' };
   records.insert(creating);
@@ -56,7 +58,9 @@ test('records survive a reopening, in every state and field', async () => {
   records.update({ ...running, endAt: running.endAt + 1 });
   database.close();
   const reopened = openDatabase(path);
-  const all = new SandboxRecords(reopened, new EventRecords(reopened)).all().sort((a, b) => (a.id < b.id ? -1 : 1));
+  const all = new SandboxRecords(reopened, new EventRecords(reopened), sealer)
+    .all()
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
   assert.deepEqual(all, [{ ...running, endAt: running.endAt + 1 }, ending, paused]);
   reopened.close();
 });
@@ -64,7 +68,7 @@ test('records survive a reopening, in every state and field', async () => {
 test('an update touches one record, and of one that is not there makes none', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));
-  const records = new SandboxRecords(database, new EventRecords(database));
+  const records = new SandboxRecords(database, new EventRecords(database), sealer);
   records.insert(creating);
   records.insert({ ...creating, id: 'i2' });
   records.update(running);
@@ -82,7 +86,7 @@ test('an update touches one record, and of one that is not there makes none', as
 test('a deleted record is gone, and deleting it again is nothing', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));
-  const records = new SandboxRecords(database, new EventRecords(database));
+  const records = new SandboxRecords(database, new EventRecords(database), sealer);
   records.insert(creating);
   records.insert({ ...creating, id: 'i2' });
   records.delete('i1');
@@ -97,7 +101,7 @@ test('a deleted record is gone, and deleting it again is nothing', async () => {
 test('an ID is used once', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));
-  const records = new SandboxRecords(database, new EventRecords(database));
+  const records = new SandboxRecords(database, new EventRecords(database), sealer);
   records.insert(creating);
   assert.throws(() => records.insert(running), /UNIQUE/);
   assert.deepEqual(records.all(), [creating]);

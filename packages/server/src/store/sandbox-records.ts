@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Placement, SandboxRecord, SandboxState, SandboxStore } from '../sandboxes/sandbox-record.ts';
 import type { EventRecords } from './event-records.ts';
+import type { SpecSealer } from './sealed-spec.ts';
 import { transaction } from './transaction.ts';
 
 interface Row {
@@ -19,14 +20,16 @@ interface Row {
 export class SandboxRecords implements SandboxStore {
   readonly #database: DatabaseSync;
   readonly #events: EventRecords;
+  readonly #sealer: SpecSealer;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
 
-  constructor(database: DatabaseSync, events: EventRecords) {
+  constructor(database: DatabaseSync, events: EventRecords, sealer: SpecSealer) {
     this.#database = database;
     this.#events = events;
+    this.#sealer = sealer;
     this.#insert = database.prepare(
       'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
@@ -38,11 +41,11 @@ export class SandboxRecords implements SandboxStore {
   }
 
   insert(record: SandboxRecord): void {
-    this.#insert.run(record.id, ...columns(record));
+    this.#insert.run(record.id, ...this.#columns(record));
   }
 
   update(record: SandboxRecord, event?: LifecycleEvent): void {
-    this.#with(event, () => this.#update.run(...columns(record), record.id));
+    this.#with(event, () => this.#update.run(...this.#columns(record), record.id));
   }
 
   delete(id: string, event?: LifecycleEvent): void {
@@ -56,7 +59,7 @@ export class SandboxRecords implements SandboxStore {
       generation: row.generation,
       startedAt: row.started_at,
       endAt: row.end_at,
-      spec: JSON.parse(row.spec) as SandboxRecord['spec'],
+      spec: this.#sealer.open(row.id, row.spec),
       placement: row.placement === null ? undefined : (JSON.parse(row.placement) as Placement),
       ...(row.snapshot !== null && { snapshot: row.snapshot }),
     }));
@@ -69,16 +72,16 @@ export class SandboxRecords implements SandboxStore {
       this.#events.insert(event);
     });
   }
-}
 
-function columns(record: SandboxRecord): [string, string, number, number, string, string | null, string | null] {
-  return [
-    record.state,
-    record.generation,
-    record.startedAt,
-    record.endAt,
-    JSON.stringify(record.spec),
-    record.placement === undefined ? null : JSON.stringify(record.placement),
-    record.snapshot ?? null,
-  ];
+  #columns(record: SandboxRecord): [string, string, number, number, string, string | null, string | null] {
+    return [
+      record.state,
+      record.generation,
+      record.startedAt,
+      record.endAt,
+      this.#sealer.seal(record.id, record.spec),
+      record.placement === undefined ? null : JSON.stringify(record.placement),
+      record.snapshot ?? null,
+    ];
+  }
 }

@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { SnapshotRecord, SnapshotRecordStore } from '../sandboxes/sandbox-record.ts';
 import type { EventRecords } from './event-records.ts';
+import type { SpecSealer } from './sealed-spec.ts';
 import { transaction } from './transaction.ts';
 
 interface Row {
@@ -16,14 +17,16 @@ interface Row {
 export class SnapshotRecords implements SnapshotRecordStore {
   readonly #database: DatabaseSync;
   readonly #events: EventRecords;
+  readonly #sealer: SpecSealer;
   readonly #unname: StatementSync;
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
 
-  constructor(database: DatabaseSync, events: EventRecords) {
+  constructor(database: DatabaseSync, events: EventRecords, sealer: SpecSealer) {
     this.#database = database;
     this.#events = events;
+    this.#sealer = sealer;
     this.#unname = database.prepare('UPDATE snapshots SET name = NULL WHERE name = ?');
     this.#insert = database.prepare(
       'INSERT INTO snapshots (id, name, sandbox_id, created_at, spec) VALUES (?, ?, ?, ?, ?)',
@@ -35,7 +38,7 @@ export class SnapshotRecords implements SnapshotRecordStore {
   insert({ id, name, sandboxId, createdAt, spec }: SnapshotRecord, event: LifecycleEvent): void {
     transaction(this.#database, () => {
       if (name !== undefined) this.#unname.run(name);
-      this.#insert.run(id, name ?? null, sandboxId, createdAt, JSON.stringify(spec));
+      this.#insert.run(id, name ?? null, sandboxId, createdAt, this.#sealer.seal(id, spec));
       this.#events.insert(event);
     });
   }
@@ -50,7 +53,7 @@ export class SnapshotRecords implements SnapshotRecordStore {
       name: row.name ?? undefined,
       sandboxId: row.sandbox_id,
       createdAt: row.created_at,
-      spec: JSON.parse(row.spec) as SnapshotRecord['spec'],
+      spec: this.#sealer.open(row.id, row.spec),
     }));
   }
 }
