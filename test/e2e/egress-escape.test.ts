@@ -262,7 +262,7 @@ for (const runtime of runtimes) {
 /** The slot whose rules allow something: that of the one sandbox that has any. */
 function slotWithRules(instance: string): string {
   const table = execFileSync('nft', ['list', 'table', 'inet', `sandport_${instance}`], { encoding: 'utf8' });
-  return /chain out_(\d+) \{\s*ip daddr/.exec(table)![1]!;
+  return /chain rules_(\d+) \{\s*ct original ip daddr/.exec(table)![1]!;
 }
 
 /** Of the egress process of the server with this data directory. */

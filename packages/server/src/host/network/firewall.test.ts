@@ -56,7 +56,7 @@ test('rules are replaced whole, also by none, and there may be ten thousand', ne
     const open = listTable(table);
     const many = Array.from({ length: 10_000 }, (_, index) => `${toDotted(2 ** 24 + index * 512)}/24`);
     await firewall.setEgress(slot.address, { ...OPEN, allow: many, deny: ['0.0.0.0/0'] });
-    assert.equal(listTable(table).match(/\.0\/24/g)?.length, 20_000, 'once for each direction');
+    assert.equal(listTable(table).match(/\.0\/24/g)?.length, 10_000, 'once for both directions');
     await firewall.setEgress(slot.address, OPEN);
     assert.equal(listTable(table), open);
   } finally {
@@ -79,7 +79,7 @@ delete counter inet ${table} sent_3
 add counter inet ${table} sent_3 { packets 1 bytes 12345 \n}\n`,
       });
       await firewall.install([{ ...slot, egress }], PORTS);
-      assert.match(listTable(table), /192\.0\.2\.0\/24 goto refuse_3/);
+      assert.match(listTable(table), /192\.0\.2\.0\/24 goto denied_3/);
       assert.equal((await firewall.traffic()).get(3)?.sentBytes, 12_345);
     } finally {
       await firewall.remove();

@@ -1,6 +1,9 @@
 // The nftables text of an instance's table. Every slot has chains of its own, found by the interface it sends through;
 // they are evaluated for each packet and not only for the first of a connection, so that a change of rules cuts what
-// it denies. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one.
+// it denies. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one. The same
+// rules are for both directions, as sets cost what a change takes: they look at the address that the sandbox connected
+// to, which conntrack knows of packets that come in. What it does not know, or takes for a part of something else, such
+// as errors about a connection that name another host, does not leave.
 import { isIPv4 } from 'node:net';
 import type { EgressPorts } from '../../egress/messages.ts';
 import { DENIAL_LIFETIME } from './denied-packets.ts';
@@ -94,8 +97,7 @@ table inet ${table} {
   }
   chain through_machine {
     type filter hook forward priority filter; policy accept;
-    ${from} ct state invalid drop
-    ${from} iifname vmap @from_slot
+    ${from} ct state new,established iifname vmap @from_slot
     ${from} drop
     ${to} oifname vmap @to_slot
     ${to} drop
@@ -165,13 +167,13 @@ table inet ${table} {
   }
   chain from_${index} {
     ip daddr @never ip daddr != @permitted goto refuse_${index}
-    jump out_${index}
+    jump rules_${index}
     goto pass_${index}
   }
   chain to_${index} {
     ct state related accept
     ct state != established drop
-    jump in_${index}
+    jump rules_${index}
     counter name received_${index}
     accept
   }
@@ -179,9 +181,11 @@ table inet ${table} {
     meta l4proto tcp ct mark != ${CUT} limit rate 50/second burst 2000 packets accept
     drop
   }
-  chain out_${index} {
+  chain denied_${index} {
+    iifname ${device} goto refuse_${index}
+    goto cut_${index}
   }
-  chain in_${index} {
+  chain rules_${index} {
   }
   chain redirect_${index} {
   }
@@ -195,17 +199,15 @@ add element inet ${table} redirected_slot { ${device} : goto redirect_${index} }
 }
 
 /** Replaces the rules of a slot. */
-export function policyScript({ table }: TableNames, index: number, policy: EgressPolicy): string {
+export function policyScript({ table, interfacePrefix }: TableNames, index: number, policy: EgressPolicy): string {
   const { allow, deny, domains, transforms, proxy } = policy;
-  const lines = ['out', 'in', 'redirect'].map((chain) => `flush chain inet ${table} ${chain}_${index}`);
-  const out = `add rule inet ${table} out_${index}`;
-  const back = `add rule inet ${table} in_${index}`;
+  const device = `"${interfacePrefix}${index}"`;
+  const lines = ['rules', 'redirect'].map((chain) => `flush chain inet ${table} ${chain}_${index}`);
+  const rule = `add rule inet ${table} rules_${index}`;
   // What was connected before would go on beside the proxy.
-  if (proxy !== undefined) lines.push(`${out} meta l4proto tcp goto refuse_${index}`);
-  if (allow.length > 0) lines.push(`${out} ip daddr ${set(allow)} goto pass_${index}`);
-  if (allow.length > 0) lines.push(`${back} ip saddr ${set(allow)} return`);
-  if (deny.length > 0) lines.push(`${out} ip daddr ${set(deny)} goto refuse_${index}`);
-  if (deny.length > 0) lines.push(`${back} ip saddr ${set(deny)} goto cut_${index}`);
+  if (proxy !== undefined) lines.push(`${rule} iifname ${device} meta l4proto tcp goto refuse_${index}`);
+  if (allow.length > 0) lines.push(`${rule} ct original ip daddr ${set(allow)} return`);
+  if (deny.length > 0) lines.push(`${rule} ct original ip daddr ${set(deny)} goto denied_${index}`);
   const redirect = `add rule inet ${table} redirect_${index}`;
   if (proxy !== undefined) lines.push(`${redirect} goto to_proxy`);
   if (transforms.length > 0) lines.push(`${redirect} tcp dport { 80, 443 } goto to_proxy`);
@@ -219,7 +221,7 @@ export function removeSlotScript(
   { index, address }: { readonly index: number; readonly address: string },
 ): string {
   const device = `"${interfacePrefix}${index}"`;
-  const kinds = ['from', 'to', 'out', 'in', 'redirect', 'pass', 'cut', 'refuse'];
+  const kinds = ['from', 'to', 'rules', 'denied', 'redirect', 'pass', 'cut', 'refuse'];
   const chains = kinds.map((kind) => `${kind}_${index}`);
   const counters = ['connections', 'sent', 'received', 'denied'];
   return [
