@@ -245,6 +245,16 @@ test('each question leaves from a port of its own', needsRoot, async (context) =
   assert(ports.size > 1, `${[...ports]}`);
 });
 
+test('a question that is lost on its way is asked again', needsRoot, async (context) => {
+  const upstream = await startUpstream(context);
+  let asked = 0;
+  upstream.socket.on('message', (query: Buffer, from: RemoteInfo) => {
+    if (++asked > 1) upstream.socket.send(answerTo(query, '192.0.2.1'), from.port, from.address);
+  });
+  const ask = await startResolver(context, { upstreams: [upstream.address] });
+  assert.equal(code(await ask(question(4))), 0);
+});
+
 test('an upstream that is not there, or has no way to it, fails the question and nothing else', async (context) => {
   // No nameserver; an address that may not be connected to; one whose interface does not exist.
   for (const upstream of ['127.0.0.153', '255.255.255.255', 'fe80::1%none']) {

@@ -1,11 +1,14 @@
-// Asks the machine's nameservers: by UDP, over TCP where the answer does not fit, the next one when one is silent.
+// Asks the machine's nameservers: by UDP, over TCP where the answer does not fit, the next one when one is silent, and
+// all of them once more when all are: a datagram gets lost.
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, isIP } from 'node:net';
 import { type Answer, buildQuery, readAnswer } from './message.ts';
 
 const PORT = 53;
-const ATTEMPT_MS = 2000;
+/** For each nameserver, in the first round and in the second. */
+const ATTEMPTS_MS = [1000, 2000];
+const STREAM_MS = 2000;
 const MAX_NAMESERVERS = 3;
 const MAX_MESSAGE = 65_535;
 
@@ -21,11 +24,14 @@ export async function askUpstream(
   type: number,
   signal: AbortSignal,
 ): Promise<UpstreamAnswer | undefined> {
-  for (const nameserver of nameservers.slice(0, MAX_NAMESERVERS)) {
-    const byDatagram = await ask(askByDatagram, nameserver, name, type, signal);
-    if (byDatagram === undefined) continue;
-    if (!byDatagram.answer.truncated) return byDatagram;
-    return (await ask(askByStream, nameserver, name, type, signal)) ?? byDatagram;
+  for (const ms of ATTEMPTS_MS) {
+    for (const nameserver of nameservers.slice(0, MAX_NAMESERVERS)) {
+      if (signal.aborted) return undefined;
+      const byDatagram = await ask(askByDatagram, nameserver, name, type, signal, ms);
+      if (byDatagram === undefined) continue;
+      if (!byDatagram.answer.truncated) return byDatagram;
+      return (await ask(askByStream, nameserver, name, type, signal, STREAM_MS)) ?? byDatagram;
+    }
   }
   return undefined;
 }
@@ -43,6 +49,7 @@ async function ask(
   name: string,
   type: number,
   signal: AbortSignal,
+  ms: number,
 ): Promise<UpstreamAnswer | undefined> {
   const id = randomInt(65_536);
   const { query, question } = buildQuery(id, name, type);
@@ -54,7 +61,7 @@ async function ask(
     result = { message, answer };
     return true;
   };
-  await transport(nameserver, query, accept, AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]));
+  await transport(nameserver, query, accept, AbortSignal.any([signal, AbortSignal.timeout(ms)]));
   return result;
 }
 

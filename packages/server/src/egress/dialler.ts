@@ -41,11 +41,9 @@ export class Dialler {
   /** Connects, in time. The socket is paused. Throws when there is no connection. */
   async dial(sandbox: SandboxEgress, target: Target): Promise<Socket> {
     const { proxy } = sandbox.policy;
-    const signal = AbortSignal.timeout(DIAL_MS);
-    if (proxy === undefined) return open(target, signal);
-    const socket = await open({ address: await this.#proxyAddress(sandbox, proxy), port: proxy.port }, signal);
-    const onTimeout = (): unknown => socket.destroy();
-    signal.addEventListener('abort', onTimeout);
+    if (proxy === undefined) return open(target);
+    const socket = await open({ address: await this.#proxyAddress(sandbox, proxy), port: proxy.port });
+    const timer = setTimeout(() => socket.destroy(), DIAL_MS);
     try {
       const host = target.name ?? target.address;
       await openTunnel(socket, proxy, { host, port: target.port, isName: target.name !== undefined });
@@ -54,7 +52,7 @@ export class Dialler {
       socket.destroy();
       throw error;
     } finally {
-      signal.removeEventListener('abort', onTimeout);
+      clearTimeout(timer);
     }
   }
 
@@ -66,21 +64,21 @@ export class Dialler {
   }
 }
 
-function open({ address, port }: Destination, signal: AbortSignal): Promise<Socket> {
+function open({ address, port }: Destination): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port, noDelay: true, allowHalfOpen: true, keepAlive: true });
-    const onTimeout = (): void => {
-      socket.destroy(new Error('the host did not answer in time'));
-    };
-    signal.addEventListener('abort', onTimeout);
+    const timer = setTimeout(() => socket.destroy(new Error('the host did not answer in time')), DIAL_MS);
     socket.once('connect', () => {
-      signal.removeEventListener('abort', onTimeout);
-      socket.off('error', reject);
+      clearTimeout(timer);
+      socket.off('error', onError);
       socket.on('error', () => {});
       socket.pause();
       resolve(socket);
     });
-    socket.once('error', reject);
-    socket.once('close', () => signal.removeEventListener('abort', onTimeout));
+    const onError = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    socket.once('error', onError);
   });
 }

@@ -1,4 +1,4 @@
-// Reads from a new connection as much as it takes to know which host it names, and puts the bytes back.
+// Reads from a new connection as much as it takes to know which host it names.
 import type { Socket } from 'node:net';
 import { Parse } from '../gateway/http1/field-table.ts';
 import { RequestHead } from '../gateway/http1/request-head.ts';
@@ -10,31 +10,37 @@ const FIRST_BYTES_MS = 10_000;
 const MAX_HEAD = MAX_CLIENT_HELLO + 5 * 16;
 /** Each is looked at with all before it: a head in single bytes would keep the process busy. */
 const MAX_CHUNKS = 100;
+const NOTHING = Buffer.alloc(0);
 
 export type FirstBytes =
   /** `name` is absent where none is given, or an address. */
   | { readonly protocol: 'tls' | 'http'; readonly name?: string; readonly isUpgrade?: boolean }
   | { readonly protocol: 'other'; readonly reason: string };
 
-/** Undefined when the connection ended before. The socket is paused and has its bytes again. */
-export function readFirstBytes(socket: Socket): Promise<FirstBytes | undefined> {
+export interface Beginning {
+  readonly first: FirstBytes;
+  /** What was read. */
+  readonly bytes: Buffer;
+}
+
+/** Undefined when the connection ended before. The socket is paused. */
+export function readBeginning(socket: Socket): Promise<Beginning | undefined> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const finish = (result: FirstBytes | undefined): void => {
+    let bytes: Buffer = NOTHING;
+    let chunks = 0;
+    const finish = (first: FirstBytes | undefined): void => {
       clearTimeout(timer);
       socket.off('data', onData).off('end', onEnd).off('close', onEnd);
       socket.pause();
-      if (chunks.length > 0) socket.unshift(Buffer.concat(chunks));
-      resolve(result);
+      resolve(first && { first, bytes });
     };
     const onEnd = (): void => finish(undefined);
     const onData = (chunk: Buffer): void => {
-      chunks.push(chunk);
-      length += chunk.length;
-      const result = inspect(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+      chunks++;
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const result = inspect(bytes);
       if (result !== undefined) finish(result);
-      else if (length >= MAX_HEAD || chunks.length >= MAX_CHUNKS)
+      else if (bytes.length >= MAX_HEAD || chunks >= MAX_CHUNKS)
         finish({ protocol: 'other', reason: 'the first message is too long' });
     };
     const timer = setTimeout(() => finish({ protocol: 'other', reason: 'it names no host' }), FIRST_BYTES_MS);

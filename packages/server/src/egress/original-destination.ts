@@ -1,18 +1,11 @@
-// Where a connection that the packet filter redirected was going to. Node has no call for this socket option.
-import { createRequire } from 'node:module';
+// Where a connection that the packet filter redirected was going to.
 import type { Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { descriptorOf, nativeSockets } from './native-sockets.ts';
 
 export interface Destination {
   /** In dotted form. */
   readonly address: string;
   readonly port: number;
-}
-
-type GetSocketOption = (fd: number, level: number, option: number, value: Buffer, length: Int32Array) => number;
-
-interface Koffi {
-  load(path: null): { func(prototype: string): GetSocketOption };
 }
 
 /** linux/netfilter_ipv4.h */
@@ -22,18 +15,13 @@ const SOCKADDR_IN_BYTES = 16;
 
 /** @throws Error when this platform has no addon for foreign functions */
 export function openOriginalDestination(): (socket: Socket) => Destination | undefined {
-  const addon: { exports: unknown } = { exports: {} };
-  const platform = `linux-${process.arch}`;
-  const main = createRequire(import.meta.url).resolve(`@koromix/koffi-${platform}`);
-  process.dlopen(addon, join(dirname(main), platform.replace('-', '_'), 'koffi.node'));
-  const getsockopt = (addon.exports as Koffi)
-    .load(null)
-    .func('int getsockopt(int fd, int level, int option, _Inout_ void *value, _Inout_ uint32_t *length)');
+  const { getsockopt } = nativeSockets();
+  const value = Buffer.alloc(SOCKADDR_IN_BYTES);
+  const length = new Int32Array(1);
   return (socket) => {
-    const fd = (socket as Socket & { _handle?: { fd: number } | null })._handle?.fd;
-    if (fd === undefined || fd < 0) return undefined;
-    const value = Buffer.alloc(SOCKADDR_IN_BYTES);
-    if (getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, value, Int32Array.of(value.length)) !== 0) return undefined;
-    return { address: value.subarray(4, 8).join('.'), port: value.readUInt16BE(2) };
+    const fd = descriptorOf(socket);
+    length[0] = value.length;
+    if (fd < 0 || getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, value, length) !== 0) return undefined;
+    return { address: `${value[4]}.${value[5]}.${value[6]}.${value[7]}`, port: value.readUInt16BE(2) };
   };
 }

@@ -1,7 +1,7 @@
 // One connection of a sandbox that the packet filter led to the proxy: from its first bytes to its end.
 import type { Socket } from 'node:net';
 import { type Dialler, DialRefused, type Target } from './dialler.ts';
-import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
+import { type FirstBytes, readBeginning } from './first-bytes.ts';
 import type { Interceptor } from './interceptor.ts';
 import type { Destination } from './original-destination.ts';
 import { RequestGuard } from './request-guard.ts';
@@ -9,7 +9,9 @@ import type { Cuttable, SandboxEgress } from './sandbox-egress.ts';
 import { splice } from './splice.ts';
 
 const WEB_PORTS = [80, 443];
-const NO_NAME: FirstBytes = { protocol: 'other', reason: 'the address is not allowed' };
+const NO_NAME: { readonly first: FirstBytes; readonly bytes?: undefined } = {
+  first: { protocol: 'other', reason: 'the address is not allowed' },
+};
 
 export class ProxiedConnection implements Cuttable {
   readonly #sandbox: SandboxEgress;
@@ -40,7 +42,6 @@ export class ProxiedConnection implements Cuttable {
   async run(): Promise<void> {
     this.#sandbox.connections.add(this);
     this.#socket.on('error', () => {});
-    this.#socket.once('close', () => this.#outer?.destroy());
     try {
       await this.#serve();
     } catch (error) {
@@ -68,8 +69,9 @@ export class ProxiedConnection implements Cuttable {
     const sandbox = this.#sandbox;
     if (!sandbox.allowsAddressOfName(address)) return this.#refuse(undefined, 'the address is not on the internet');
     const asks = sandbox.needsNames && (!sandbox.allowsAddress(address) || WEB_PORTS.includes(port));
-    const first = asks ? await readFirstBytes(this.#socket) : NO_NAME;
-    if (first === undefined) return this.cut();
+    const beginning = asks ? await readBeginning(this.#socket) : NO_NAME;
+    if (beginning === undefined) return this.cut();
+    const { first, bytes } = beginning;
     const name = first.protocol === 'other' ? undefined : first.name;
     const byName = name !== undefined && sandbox.allowsName(name);
     if (!byName && !sandbox.allowsAddress(address)) {
@@ -87,6 +89,7 @@ export class ProxiedConnection implements Cuttable {
     sandbox.traffic.connections++;
     const isPlain = byName && first.protocol === 'http';
     if (name !== undefined && (transform !== undefined || (isPlain && first.isUpgrade))) {
+      if (bytes !== undefined) this.#socket.unshift(bytes);
       return this.#interceptor.serve({
         sandbox,
         socket: this.#socket,
@@ -99,8 +102,8 @@ export class ProxiedConnection implements Cuttable {
     this.#outer = await this.#dialler.dial(sandbox, this.#target);
     if (this.#socket.destroyed) return this.cut();
     // Plain requests of a connection may each name another host.
-    const options = isPlain ? { guard: new RequestGuard(name!), refusal: refusal(name!) } : undefined;
-    await splice(this.#socket, this.#outer, sandbox.traffic, options);
+    const guarded = isPlain ? { guard: new RequestGuard(name!), refusal: refusal(name!) } : undefined;
+    await splice(this.#socket, this.#outer, sandbox.traffic, { first: bytes, ...guarded });
   }
 
   #refuse(name: string | undefined, reason: string): void {

@@ -1,6 +1,9 @@
 // Bytes both ways between two sockets, unread, or with a look at what the inner one sends.
 import type { Socket } from 'node:net';
+import { readPastWriteErrors } from './read-past-write-errors.ts';
+import { type Filter, RelayReader } from './relay-reader.ts';
 import type { RequestGuard } from './request-guard.ts';
+import { resetAfterData } from './reset-after-data.ts';
 
 export interface ByteCount {
   sentBytes: number;
@@ -8,51 +11,65 @@ export interface ByteCount {
 }
 
 export interface SpliceOptions {
+  /** What was read of the inner socket before. */
+  readonly first?: Buffer | undefined;
   /** Looks at what the inner socket sends. */
-  readonly guard: RequestGuard;
+  readonly guard?: RequestGuard | undefined;
   /** Sent to the inner socket, behind what it still gets, when the guard has stopped it. */
-  readonly refusal: string;
+  readonly refusal?: string;
 }
 
-/** Each half ends with its other side; an error of one resets the other. Resolves when both are closed. */
-export function splice(inner: Socket, outer: Socket, count: ByteCount, options?: SpliceOptions): Promise<void> {
+const NOTHING = Buffer.alloc(0);
+/** Closing on bytes that are unread resets the connection, and could take the refusal with it. */
+const LINGER_MS = 1000;
+
+/**
+ * Each half ends with its other side, behind all that came before: in order, or with a reset. Resolves when both are
+ * closed.
+ */
+export function splice(inner: Socket, outer: Socket, count: ByteCount, options: SpliceOptions = {}): Promise<void> {
+  const { first, guard, refusal = '' } = options;
   return new Promise((resolve) => {
     let open = 2;
     let stopped = false;
-    const connect = (from: Socket, to: Socket, forward: (chunk: Buffer) => boolean, end: () => void): void => {
-      from.on('data', (chunk: Buffer) => {
-        if (!forward(chunk)) from.pause();
-      });
-      to.on('drain', () => from.resume());
-      from.on('end', end);
-      from.on('error', () => to.resetAndDestroy());
+    const connect = (from: Socket, to: Socket, filter: Filter, onEnd: () => void): RelayReader => {
+      readPastWriteErrors(to);
+      from.on('end', onEnd);
+      from.on('error', () => {});
       from.on('close', () => {
-        if (!from.readableEnded && !(stopped && from === inner)) to.resetAndDestroy();
+        if (!from.readableEnded && !(stopped && from === inner)) resetAfterData(to);
         if (--open === 0) resolve();
       });
+      return new RelayReader(from, to, filter);
     };
-    const send = (chunk: Buffer): boolean => {
-      if (stopped) return true;
-      count.sentBytes += chunk.length;
-      if (options === undefined) return outer.write(chunk);
-      const { bytes, stop } = options.guard.take(chunk);
-      const isRoom = bytes.length === 0 || outer.write(bytes);
-      if (stop) {
+    const send: Filter = (bytes) => {
+      if (stopped) return NOTHING;
+      count.sentBytes += bytes.length;
+      if (guard === undefined) return bytes;
+      const checked = guard.take(bytes);
+      if (checked.stop) {
         stopped = true;
-        outer.end();
+        // Behind what is about to be written.
+        process.nextTick(() => outer.end());
       }
-      return isRoom;
+      return checked.bytes;
     };
-    const receive = (chunk: Buffer): boolean => {
-      count.receivedBytes += chunk.length;
-      return inner.write(chunk);
+    const receive: Filter = (bytes) => {
+      count.receivedBytes += bytes.length;
+      return bytes;
     };
-    connect(inner, outer, send, () => outer.end());
-    connect(outer, inner, receive, () => {
-      if (stopped && options !== undefined) inner.end(options.refusal, () => inner.destroy());
-      else inner.end();
+    const fromInner = connect(inner, outer, send, () => outer.end());
+    const fromOuter = connect(outer, inner, receive, () => {
+      if (!stopped) return inner.end();
+      inner.end(refusal);
+      const timer = setTimeout(() => inner.destroy(), LINGER_MS);
+      inner.once('close', () => clearTimeout(timer));
     });
-    inner.resume();
-    outer.resume();
+    if (first !== undefined) {
+      const bytes = send(first);
+      if (bytes.length > 0) outer.write(bytes);
+    }
+    fromInner.start();
+    fromOuter.start();
   });
 }

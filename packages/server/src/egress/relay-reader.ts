@@ -1,0 +1,65 @@
+// Reads one side of a relayed connection into memory that is used again, and writes what it brings to the other side.
+import type { Socket } from 'node:net';
+import { ReadBuffers, sharedBuffer } from '../gateway/read-buffers.ts';
+import { readInto } from '../gateway/read-into.ts';
+
+/** What of the bytes may go on to the other side: a part of them, or others. */
+export type Filter = (bytes: Buffer) => Buffer;
+
+export class RelayReader {
+  readonly #from: Socket;
+  readonly #to: Socket;
+  readonly #filter: Filter;
+  readonly #buffers = new ReadBuffers();
+  #isFull = false;
+
+  constructor(from: Socket, to: Socket, filter: Filter) {
+    this.#from = from;
+    this.#to = to;
+    this.#filter = filter;
+  }
+
+  /** Begins, or goes on once the other side has room again. */
+  start(): void {
+    const own = readInto(this.#from, sharedBuffer, {
+      read: (length, buf) => {
+        this.#isFull = length === buf.length;
+        this.#forward(buf.subarray(0, length));
+      },
+      next: () => this.#buffers.next(this.#isFull),
+    });
+    if (!own) this.#from.on('data', (chunk: Buffer) => this.#pass(this.#filter(chunk)));
+    this.#to.on('drain', () => this.#resume());
+    this.#from.once('close', () => this.#buffers.release());
+    this.#from.resume();
+  }
+
+  /** Of bytes in a buffer that is read into again. */
+  #forward(chunk: Buffer): void {
+    const isLent = this.#buffers.owns(chunk);
+    const bytes = this.#filter(chunk);
+    if (bytes.buffer !== chunk.buffer) this.#pass(bytes);
+    else if (!isLent) this.#pass(Buffer.from(bytes));
+    else this.#lend(bytes);
+  }
+
+  #pass(bytes: Buffer): void {
+    if (bytes.length > 0 && !this.#to.write(bytes)) this.#from.pause();
+  }
+
+  /** Writes them as they are, and reads nothing more until they have left. */
+  #lend(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    const write = this.#buffers.lend();
+    this.#to.write(bytes, () => {
+      if (this.#buffers.written(write)) this.#resume();
+    });
+    if (this.#to.writableLength === 0) return;
+    this.#buffers.wait(write);
+    this.#from.pause();
+  }
+
+  #resume(): void {
+    if (!this.#buffers.waiting && !this.#to.writableNeedDrain) this.#from.resume();
+  }
+}
