@@ -22,7 +22,8 @@ export class Outside implements AsyncDisposable {
   readonly permitted = PERMITTED;
   /** Knows `allowed.test`, `*.wild.test` and others; see outside-server.ts. */
   readonly nameserver = `${PREFIX}.53`;
-  readonly #name: string;
+  /** Name of the network namespace that all of it is in. */
+  readonly namespace: string;
   readonly #device: string;
   readonly #server: ChildProcess;
   readonly #turn: Server;
@@ -30,7 +31,7 @@ export class Outside implements AsyncDisposable {
 
   private constructor(name: string, device: string, server: ChildProcess, turn: Server) {
     this.#turn = turn;
-    this.#name = name;
+    this.namespace = name;
     this.#device = device;
     this.#server = server;
   }
@@ -85,7 +86,7 @@ export class Outside implements AsyncDisposable {
     // Behind 48 bytes, where every kind of packet has payload; before fragments are put together.
     const table = `watch_${++this.#watches}`;
     const nft = (args: string[], input = ''): string =>
-      execFileSync('ip', ['netns', 'exec', this.#name, 'nft', ...args], { encoding: 'utf8', input });
+      execFileSync('ip', ['netns', 'exec', this.namespace, 'nft', ...args], { encoding: 'utf8', input });
     nft(
       ['-f', '-'],
       `table inet ${table} {
@@ -101,7 +102,7 @@ export class Outside implements AsyncDisposable {
   /** Whether a connection from outside to this port of the machine is taken. */
   reachesMachine(port: number): boolean {
     const program = `require('node:net').connect(${port}, '${PREFIX}.1').on('connect', () => process.exit(0)).on('error', () => process.exit(1)).setTimeout(1500, () => process.exit(2))`;
-    return spawnSync('ip', ['netns', 'exec', this.#name, process.execPath, '-e', program]).status === 0;
+    return spawnSync('ip', ['netns', 'exec', this.namespace, process.execPath, '-e', program]).status === 0;
   }
 
   /** `HOST:PORT` of what its SOCKS5 proxy, on port 1080, was asked for so far. */
@@ -114,7 +115,7 @@ export class Outside implements AsyncDisposable {
     if (this.#server.exitCode === null && this.#server.signalCode === null) await once(this.#server, 'exit');
     // First, as sockets that are being closed keep a namespace, and what is in it, for a while.
     ip('link', 'delete', this.#device);
-    ip('netns', 'delete', this.#name);
+    ip('netns', 'delete', this.namespace);
     this.#turn.close();
   }
 }
