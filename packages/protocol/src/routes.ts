@@ -78,7 +78,10 @@ export interface GatewaySettings {
   readonly trustedProxies?: readonly string[];
 }
 
-/** Counted in each worker by itself. 0: no limit. */
+/**
+ * Of all workers together; 0: no limit. Workers tell each other what they have five times a second, so that a burst may for
+ * so long get as much from each of them.
+ */
 export interface TrafficLimits {
   /** Connections to one sandbox that are in use or kept for reuse. */
   readonly connectionsPerSandbox: number;
@@ -107,6 +110,18 @@ export interface ListenAddress {
 /** Codes of the error table. */
 export type WakeFailure = 'url_sandbox_not_found' | 'url_too_many_sandboxes' | 'url_wake_failed';
 
+/** What a worker has of what is limited, or all others together; left out is what is a small part of its limit. */
+export interface TrafficUsage {
+  /** Connections to sandboxes, by ID. */
+  readonly sandboxes: readonly TrafficCount[];
+  /** Connections from client addresses. */
+  readonly clients: readonly TrafficCount[];
+  /** Requests to sandboxes in the last whole second, refused ones too. */
+  readonly requests: readonly TrafficCount[];
+}
+
+export type TrafficCount = readonly [name: string, count: number];
+
 /** From the control process to a worker. */
 export type GatewayDownward =
   | {
@@ -115,7 +130,11 @@ export type GatewayDownward =
       readonly tls: GatewayTls;
       readonly services: readonly ServiceRoute[];
       readonly routes: readonly Route[];
+      /** How many share the ports, and so the limits. */
+      readonly workers: number;
     }
+  /** What the other workers have. */
+  | { readonly type: 'usage-elsewhere'; readonly usage: TrafficUsage }
   | {
       readonly type: 'set-route';
       readonly route: Route /** Answered by `applied` with the same number. */;
@@ -148,6 +167,7 @@ export type GatewayUpward =
   | { readonly type: 'ready' }
   | { readonly type: 'applied'; readonly sequence: number }
   | { readonly type: 'report'; readonly sequence: number; readonly report: WorkerReport }
+  | { readonly type: 'usage'; readonly usage: TrafficUsage }
   /** A request waits for a sandbox whose route says `wake`. Answered by another route or by `wake-failed`. */
   | { readonly type: 'wake'; readonly sandboxId: string }
   | { readonly type: 'failed'; readonly message: string };

@@ -31,11 +31,11 @@ export interface ServerOptions {
   readonly runtime?: string | undefined;
   /** Gateway workers. Default: one a processor, at most 4. */
   readonly gateways?: number | undefined;
-  /** Connections to one sandbox in one gateway worker; 0: no limit. Default 8192. */
+  /** Connections to one sandbox; 0: no limit. Default 8192. */
   readonly connectionsPerSandbox?: number | undefined;
-  /** Connections from one address to one gateway worker; 0: no limit. Default 4096. */
+  /** Connections from one address; 0: no limit. Default 4096. */
   readonly connectionsPerClient?: number | undefined;
-  /** Requests a second to one sandbox in one gateway worker; 0: no limit, which is the default. */
+  /** Requests a second to one sandbox; 0: no limit, which is the default. */
   readonly requestsPerSecond?: number | undefined;
   /** MiB of the body of a request to a public URL; 0: no limit, which is the default. */
   readonly maxBodyMB?: number | undefined;

@@ -16,6 +16,7 @@ import type {
 } from '@sandport/protocol/routes';
 import { identify, isRunning, type ProcessIdentity, signal, untilGone } from '../process-identity.ts';
 import { assertUnused } from './ports.ts';
+import { SharedTraffic } from './shared-traffic.ts';
 import { WorkerFile } from './worker-file.ts';
 import { WorkerLink } from './worker-link.ts';
 
@@ -64,6 +65,7 @@ export class GatewaySupervisor implements AsyncDisposable {
   readonly #routes = new Map<string, Route>();
   readonly #workers = new Map<number, Worker>();
   readonly #links = new Set<WorkerLink>();
+  readonly #usage = new SharedTraffic<WorkerLink>((link, usage) => link.send({ type: 'usage-elsewhere', usage }));
   #tls: GatewayTls;
   #server: Server | undefined;
   #sequence = 0;
@@ -199,6 +201,7 @@ export class GatewaySupervisor implements AsyncDisposable {
         ready: () => this.#onReady?.(),
         failed: (one, message) => this.#onFailed(one, message),
         wake: (one, sandboxId) => void this.#onWake(one, sandboxId),
+        usage: (one, usage) => this.#usage.set(one, usage),
         closed: (one) => this.#onClosed(one),
       });
       this.#links.add(link);
@@ -241,7 +244,9 @@ export class GatewaySupervisor implements AsyncDisposable {
     }
     worker.link = link;
     const { settings, services, workers } = this.#options;
-    link.send({ type: 'snapshot', settings, tls: this.#tls, services, routes: [...this.#routes.values()] });
+    const routes = [...this.#routes.values()];
+    link.send({ type: 'snapshot', settings, tls: this.#tls, services, routes, workers });
+    this.#usage.add(link);
     if (this.#workers.size > workers && ![...this.#workers.keys()].slice(0, workers).includes(link.pid)) {
       link.send({ type: 'stop', graceMs: PROVEN_TIME });
     }
@@ -259,6 +264,7 @@ export class GatewaySupervisor implements AsyncDisposable {
 
   #onClosed(link: WorkerLink): void {
     this.#links.delete(link);
+    this.#usage.delete(link);
     const worker = this.#workers.get(link.pid);
     if (worker?.link === link) worker.link = undefined;
   }

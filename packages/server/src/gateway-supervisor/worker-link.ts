@@ -1,7 +1,7 @@
 // The control process's side of its connection to one worker.
 
 import type { Socket } from 'node:net';
-import type { GatewayDownward, GatewayUpward, WorkerReport } from '@sandport/protocol/routes';
+import type { GatewayDownward, GatewayUpward, TrafficUsage, WorkerReport } from '@sandport/protocol/routes';
 
 /** A line longer than any a worker sends: whoever sends it is none. */
 const LONGEST_LINE = 64 * 1024;
@@ -11,6 +11,7 @@ export interface WorkerLinkEvents {
   ready(link: WorkerLink): void;
   failed(link: WorkerLink, message: string): void;
   wake(link: WorkerLink, sandboxId: string): void;
+  usage(link: WorkerLink, usage: TrafficUsage): void;
   closed(link: WorkerLink): void;
 }
 
@@ -100,6 +101,9 @@ export class WorkerLink {
         return;
       case 'wake':
         this.#events.wake(this, message.sandboxId);
+        return;
+      case 'usage':
+        this.#events.usage(this, message.usage);
         return;
       case 'report':
         this.#reports.get(message.sequence)?.(message.report);

@@ -2,7 +2,14 @@
 
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { GatewaySettings, GatewayTls, Route, ServiceRoute, WorkerReport } from '@sandport/protocol/routes';
+import type {
+  GatewaySettings,
+  GatewayTls,
+  Route,
+  ServiceRoute,
+  TrafficUsage,
+  WorkerReport,
+} from '@sandport/protocol/routes';
 import { ClientCrowd } from './client-crowd.ts';
 import { type Arrival, arrivalOf, type Client, type GatewayContext, remoteAddress } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
@@ -12,6 +19,7 @@ import { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
 import { RouteTable } from './routing/route-table.ts';
 import { Router } from './routing/router.ts';
+import { SharedUsage } from './shared-usage.ts';
 import { Sweep } from './sweep.ts';
 import { TlsFront } from './tls-front.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
@@ -23,11 +31,16 @@ export interface GatewayStart {
   readonly routes: readonly Route[];
   /** Asks the control process to resume a sandbox. */
   readonly wake: (sandboxId: string) => void;
+  /** How many workers share the limits. */
+  readonly workers: number;
+  /** Tells the others what this one has of what is limited. */
+  readonly tellUsage: (usage: TrafficUsage) => void;
 }
 
 export class Gateway {
   readonly settings: GatewaySettings;
   readonly table: RouteTable;
+  readonly shared: SharedUsage;
   readonly #sweep = new Sweep();
   readonly #context: GatewayContext;
   readonly #tls: TlsFront;
@@ -46,9 +59,10 @@ export class Gateway {
   private constructor(start: GatewayStart) {
     this.settings = start.settings;
     this.#proxies = new TrustedProxies(start.settings.trustedProxies ?? []);
-    this.table = new RouteTable(start.settings, this.#sweep, start.wake);
+    this.table = new RouteTable(start.settings, this.#sweep, start.wake, start.workers);
     this.table.replace(start.routes, start.services);
     this.#crowd = new ClientCrowd(this.table.limits.connectionsPerClient);
+    this.shared = new SharedUsage(this.table, this.#crowd, start.tellUsage);
     this.#observation = new Observation(start.settings.accessLog);
     this.#context = {
       observation: this.#observation,
@@ -136,6 +150,7 @@ export class Gateway {
     }
     for (const socket of this.#sockets) socket.destroy();
     this.table.replace([], []);
+    this.shared[Symbol.dispose]();
     this.#sweep[Symbol.dispose]();
     await this.#observation.end();
   }

@@ -1,7 +1,7 @@
 // The worker process: `node worker.ts CONTROL_SOCKET_PATH [ORPHAN_MS]`. It serves public URLs, and goes on serving
 // what it knows while the control process is away.
 
-import type { GatewayDownward, GatewayTls } from '@sandport/protocol/routes';
+import type { GatewayDownward, GatewayTls, TrafficUsage } from '@sandport/protocol/routes';
 import { ControlLink } from './control-link.ts';
 import { Gateway } from './gateway.ts';
 
@@ -37,7 +37,8 @@ async function stop(graceMs: number): Promise<void> {
 async function start(message: GatewayDownward & { type: 'snapshot' }): Promise<void> {
   try {
     const wake = (sandboxId: string) => link.send({ type: 'wake', sandboxId });
-    gateway = await Gateway.start({ ...message, wake });
+    const tellUsage = (usage: TrafficUsage) => link.send({ type: 'usage', usage });
+    gateway = await Gateway.start({ ...message, wake, tellUsage });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     log('error', 'worker cannot start', { error: text });
@@ -73,7 +74,9 @@ function onMessage(message: GatewayDownward): void {
       log('warn', 'settings differ from those the worker started with; restart the gateway to apply them');
     }
     setTls(gateway, message.tls);
+    gateway.table.workers = message.workers;
     gateway.table.replace(message.routes, message.services);
+    gateway.shared.tellAgain();
     link.send({ type: 'ready' });
   } else if (gateway === undefined) {
     // Changes follow a snapshot that is still being applied.
@@ -82,6 +85,8 @@ function onMessage(message: GatewayDownward): void {
     setTls(gateway, message.tls);
   } else if (message.type === 'report') {
     link.send({ type: 'report', sequence: message.sequence, report: gateway.report() });
+  } else if (message.type === 'usage-elsewhere') {
+    gateway.shared.hear(message.usage);
   } else if (message.type === 'wake-failed') {
     gateway.table.wakeFailed(message.sandboxId, message.code);
   } else {
@@ -94,6 +99,8 @@ function onMessage(message: GatewayDownward): void {
 const link = new ControlLink(socketPath, {
   message: onMessage,
   missing: (since) => {
+    // What the others have is not heard of any more.
+    gateway?.shared.hear();
     if (since < orphanTime) return;
     log('warn', 'no control process; worker ends', { ms: Math.round(since) });
     void stop(TERM_GRACE);

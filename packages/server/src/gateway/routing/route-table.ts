@@ -8,7 +8,9 @@ import {
   type GatewaySettings,
   type Route,
   type ServiceRoute,
+  type TrafficCount,
   type TrafficLimits,
+  type TrafficUsage,
   type WakeFailure,
 } from '@sandport/protocol/routes';
 import { PrivateAccess } from '../access/private-access.ts';
@@ -50,7 +52,10 @@ interface PortEntry {
 export class RouteEntry implements UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections = new Set<Cuttable>();
-  readonly maxConnections: number;
+  readonly #connectionLimit: number;
+  /** What other workers have. */
+  connectionsElsewhere = 0;
+  requestsElsewhere = 0;
   route: Route;
   /** Of a sandbox that has private ports. */
   access: PrivateAccess | undefined;
@@ -59,13 +64,17 @@ export class RouteEntry implements UpstreamGroup {
   readonly #domain: string;
   readonly #ports = new Map<number, PortEntry>();
   readonly #requestsPerSecond: number;
-  /** Requests since the sweep at `#countedSince`, which comes once a second. */
+  readonly #workers: number;
+  /** The second that is being counted, the requests in it and in the one before, and how many are let through. */
+  #second = 0;
   #requests = 0;
-  #countedSince = 0;
+  #requestsBefore = 0;
+  #quota = 0;
 
-  constructor(route: Route, { domain, limits, sweep }: RouteTable, wake: (sandboxId: string) => void) {
-    this.maxConnections = limits.connectionsPerSandbox || Number.POSITIVE_INFINITY;
+  constructor(route: Route, { domain, limits, sweep, workers }: RouteTable, wake: (sandboxId: string) => void) {
+    this.#connectionLimit = limits.connectionsPerSandbox || Number.POSITIVE_INFINITY;
     this.#requestsPerSecond = limits.requestsPerSecond;
+    this.#workers = workers;
     this.route = route;
     this.sweep = sweep;
     this.#domain = domain;
@@ -91,11 +100,29 @@ export class RouteEntry implements UpstreamGroup {
   count(): number | undefined {
     const limit = this.#requestsPerSecond;
     if (limit === 0) return undefined;
-    if (this.#countedSince !== this.sweep.now) {
-      this.#countedSince = this.sweep.now;
+    const second = currentSecond();
+    if (second !== this.#second) {
+      this.#requestsBefore = this.requestsIn(second - 1);
+      this.#second = second;
       this.#requests = 0;
+      this.#quota = quotaOf(limit, this.#requestsBefore, this.requestsElsewhere, this.#workers);
     }
-    return ++this.#requests > limit ? limit : undefined;
+    return ++this.#requests > this.#quota ? limit : undefined;
+  }
+
+  /** Requests, refused ones too, in a second that is not over or the one before it. */
+  requestsIn(second: number): number {
+    if (second === this.#second) return this.#requests;
+    return second === this.#second - 1 ? this.#requestsBefore : 0;
+  }
+
+  get maxConnections(): number {
+    return this.#connectionLimit - this.connectionsElsewhere;
+  }
+
+  /** As it was set, for messages. */
+  get connectionLimit(): number {
+    return this.#connectionLimit;
   }
 
   destination(port: number, shared: boolean): Destination {
@@ -125,12 +152,26 @@ export class RouteEntry implements UpstreamGroup {
   }
 }
 
+/** Of a clock that all workers share. */
+function currentSecond(): number {
+  return process.hrtime()[0];
+}
+
+/** A worker's part of the requests of one second, by what it and the others had in the one before. */
+function quotaOf(limit: number, here: number, elsewhere: number, workers: number): number {
+  const total = here + elsewhere;
+  if (elsewhere === 0) return limit;
+  if (total < limit) return here + limit - total;
+  return Math.max(Math.ceil(limit / workers / 4), Math.round((limit * here) / total));
+}
+
 const SERVICE_CONNECTIONS = 8192;
 
 class ServiceEntry implements UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections = new Set<Cuttable>();
   readonly maxConnections = SERVICE_CONNECTIONS;
+  readonly connectionLimit = SERVICE_CONNECTIONS;
   readonly socketPath: string;
   readonly destination: Destination;
 
@@ -153,12 +194,18 @@ export class RouteTable {
   readonly redirectsToHttps: boolean;
   readonly limits: TrafficLimits;
   readonly sweep: Sweep;
+  /** How many share the limits. */
+  workers: number;
   readonly #wake: (sandboxId: string) => void;
   readonly #routes = new Map<string, RouteEntry>();
   readonly #services = new Map<string, ServiceEntry>();
+  /** What other workers have, by sandbox. */
+  #connectionsElsewhere: ReadonlyMap<string, number> = new Map();
+  #requestsElsewhere: ReadonlyMap<string, number> = new Map();
 
   /** @param wake asks the control process to resume a sandbox */
-  constructor(settings: GatewaySettings, sweep: Sweep, wake: (sandboxId: string) => void) {
+  constructor(settings: GatewaySettings, sweep: Sweep, wake: (sandboxId: string) => void, workers = 1) {
+    this.workers = workers;
     this.domain = settings.domain;
     this.limits = settings.limits ?? defaultTrafficLimits;
     this.redirectsToHttps = settings.redirectToHttps === true;
@@ -180,8 +227,36 @@ export class RouteTable {
       known.update(route);
       return;
     }
-    this.#routes.set(route.sandboxId, new RouteEntry(route, this, this.#wake));
+    const entry = new RouteEntry(route, this, this.#wake);
+    this.#routes.set(route.sandboxId, entry);
+    this.#tellElsewhere(entry);
     known?.end();
+  }
+
+  /** Connections and requests of the last whole second, of sandboxes that have so many and more. */
+  usage(leastConnections: number, leastRequests: number): Pick<TrafficUsage, 'sandboxes' | 'requests'> {
+    const second = currentSecond() - 1;
+    const sandboxes: TrafficCount[] = [];
+    const requests: TrafficCount[] = [];
+    for (const [id, entry] of this.#routes) {
+      if (entry.connections.size >= leastConnections) sandboxes.push([id, entry.connections.size]);
+      const count = entry.requestsIn(second);
+      if (count >= leastRequests) requests.push([id, count]);
+    }
+    return { sandboxes, requests };
+  }
+
+  /** What other workers have. */
+  setUsageElsewhere(connections: ReadonlyMap<string, number>, requests: ReadonlyMap<string, number>): void {
+    this.#connectionsElsewhere = connections;
+    this.#requestsElsewhere = requests;
+    for (const entry of this.#routes.values()) this.#tellElsewhere(entry);
+  }
+
+  #tellElsewhere(entry: RouteEntry): void {
+    const { sandboxId } = entry.route;
+    entry.connectionsElsewhere = this.#connectionsElsewhere.get(sandboxId) ?? 0;
+    entry.requestsElsewhere = this.#requestsElsewhere.get(sandboxId) ?? 0;
   }
 
   /** Answers the requests that wait for a sandbox which could not be resumed. */

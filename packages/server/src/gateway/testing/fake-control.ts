@@ -95,6 +95,7 @@ export class FakeControl implements AsyncDisposable {
         tls: testTls,
         services: this.services,
         routes: this.routes,
+        workers: 1,
       });
     });
     await new Promise<void>((resolve) => this.#server!.listen(this.socketPath, resolve));

@@ -13,7 +13,10 @@ import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.
 export interface UpstreamGroup {
   readonly sweep: Sweep;
   readonly connections: Set<Cuttable>;
+  /** Of this worker, now. */
   readonly maxConnections: number;
+  /** Of all workers, as it was set. */
+  readonly connectionLimit: number;
 }
 
 /** A connection that ends abruptly when its sandbox does. */
@@ -84,7 +87,7 @@ export class Upstream implements ConnectionOwner {
   fullRefusal(): Refusal {
     if (this.target.kind === 'service') return { code: 'api_unavailable' };
     const { sandboxId } = this.target;
-    return { code: 'too_many_connections', sandboxId, limit: this.#group.maxConnections };
+    return { code: 'too_many_connections', sandboxId, limit: this.#group.connectionLimit };
   }
 
   release(connection: UpstreamConnection): void {
