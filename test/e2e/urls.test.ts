@@ -287,6 +287,38 @@ for (const runtime of runtimes) {
       }
     });
 
+    test('a port that asks for HTTP/2 gets it from clients that speak it, also after a pause', async () => {
+      const network = { http2Ports: [5103] };
+      await using speaker = await OwnSandbox.create({ ...server.options, network });
+      const script = GRPC.replace('ADDRESS', '0.0.0.0')
+        .replace('PORT', '5103')
+        .replace('application/grpc', 'text/plain');
+      const address = `https://${speaker.getHost(5103)}`;
+      const ask = async (): Promise<string> => {
+        const session = connectHttp2(address);
+        session.on('error', () => {});
+        const stream = session.request({ ':method': 'POST' });
+        stream.on('error', () => {});
+        stream.end('hello');
+        const chunks: Buffer[] = [];
+        for await (const chunk of stream) chunks.push(chunk as Buffer);
+        session.close();
+        return Buffer.concat(chunks).toString();
+      };
+      const keepMemory = runtime === 'runsc';
+      const run = async () => {
+        const http2 = await speaker.commands.run(script, { background: true });
+        await waitFor('it listens', () => http2.stdout.includes('up'));
+      };
+      await run();
+      assert.equal(await ask(), 'hello');
+      assert.deepEqual((await OwnSandbox.getFullInfo(speaker.sandboxId, server.options)).network?.http2Ports, [5103]);
+      await speaker.pause({ keepMemory });
+      await speaker.connect();
+      if (!keepMemory) await run();
+      await waitFor('it answers again', async () => (await ask().catch(() => '')) === 'hello');
+    });
+
     test('after a kill its URLs answer 502', async () => {
       const short = await Sandbox.create(server.options);
       assert.equal(await short.isRunning(), true);

@@ -57,6 +57,8 @@ export const NetworkOptions = Type.Object({
   maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
   /** An extension: Origin, Referer and Location are translated too. */
   maskRequestOrigin: Type.Optional(Type.Boolean()),
+  /** An extension: ports whose servers speak HTTP/2 without TLS, and get it from clients that do. */
+  http2Ports: Type.Optional(Ports),
 });
 export type NetworkOptions = Static<typeof NetworkOptions>;
 

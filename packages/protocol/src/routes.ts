@@ -89,7 +89,7 @@ export interface TrafficLimits {
   readonly connectionsPerClient: number;
   /** Requests a second to the ports of one sandbox, without the agent's. */
   readonly requestsPerSecond: number;
-  /** Bytes of one request's body; gRPC is not counted. */
+  /** Bytes of one request's body. */
   readonly bodyBytes: number;
 }
 

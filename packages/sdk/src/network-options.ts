@@ -61,13 +61,26 @@ export interface NetworkOptions extends Omit<NetworkUpdate, 'allowInternetAccess
   readonly maskRequestHost?: string | undefined;
   /** Whether Origin and Referer are masked too, and redirects translated back. Default false. */
   readonly maskRequestOrigin?: boolean | undefined;
+  /**
+   * Ports whose servers speak HTTP/2 without TLS: they get it from clients that speak HTTP/2. gRPC gets it on every port
+   * without this. Default none.
+   */
+  readonly http2Ports?: readonly number[] | undefined;
 }
 
 /** The form on the wire. Throws an InvalidArgumentError on options of `e2b` that there are not here. */
 export function networkBody(options: NetworkOptions): object {
   refuseUnsupported('network.', options, UNSUPPORTED);
-  const { allowPublicTraffic, publicPorts, privatePorts, maskRequestHost, maskRequestOrigin } = options;
-  return { ...egressBody(options), allowPublicTraffic, publicPorts, privatePorts, maskRequestHost, maskRequestOrigin };
+  const { allowPublicTraffic, publicPorts, privatePorts, maskRequestHost, maskRequestOrigin, http2Ports } = options;
+  return {
+    ...egressBody(options),
+    allowPublicTraffic,
+    publicPorts,
+    privatePorts,
+    maskRequestHost,
+    maskRequestOrigin,
+    http2Ports,
+  };
 }
 
 /** Throws as `networkBody` does. */

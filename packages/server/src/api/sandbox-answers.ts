@@ -64,6 +64,7 @@ export function networkAnswer(network: NetworkSpec): NetworkOptions {
     ...(network.privatePorts !== undefined && { privatePorts: [...network.privatePorts] }),
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
     ...(network.maskRequestOrigin && { maskRequestOrigin: true }),
+    ...(network.http2Ports !== undefined && { http2Ports: [...network.http2Ports] }),
     ...(network.allowOut.length > 0 && { allowOut: [...network.allowOut] }),
     ...(network.denyOut.length > 0 && { denyOut: [...network.denyOut] }),
     ...(network.rules !== undefined && { rules: redactedRules(network.rules) }),

@@ -118,6 +118,7 @@ function createRequest(body: CreateSandboxBody): CreateRequest {
       ...(network.privatePorts !== undefined && { privatePorts: network.privatePorts }),
       ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
       ...(network.maskRequestOrigin && { maskRequestOrigin: true }),
+      ...(network.http2Ports !== undefined && { http2Ports: network.http2Ports }),
       ...egressSpec({
         ...network,
         ...(body.allow_internet_access !== undefined && { allow_internet_access: body.allow_internet_access }),

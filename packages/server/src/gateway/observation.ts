@@ -2,6 +2,7 @@
 // a query, a cookie or another header's value: tokens travel in those.
 
 import { createWriteStream, type WriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { Histogram } from '@sandport/protocol/histogram';
 import type { WorkerReport } from '@sandport/protocol/routes';
 import type { Arrival } from './context.ts';
@@ -12,6 +13,9 @@ const LONGEST_TEXT = 2048;
 /** Bytes of lines that wait for a slow disk; more are lost rather than kept in memory. */
 const MOST_WAITING = 16 * 1024 * 1024;
 
+/** How often a look is taken whether the log has been moved away, as programs that rotate logs do. */
+const LOOK_MS = 1000;
+
 /** What is known of a request at its start. */
 export interface Observed {
   readonly startedAt: number;
@@ -21,18 +25,47 @@ export interface Observed {
 export class Observation {
   readonly #statuses = [new Float64Array(STATUSES), new Float64Array(STATUSES)] as const;
   readonly #firstByte = new Histogram();
-  readonly #log: WriteStream | undefined;
+  readonly #path: string | undefined;
+  readonly #looking: NodeJS.Timeout | undefined;
+  #log: WriteStream | undefined;
+  /** Of the file that is open: its number on its device. */
+  #inode: number | undefined;
 
-  /** @param accessLog file that lines are appended to */
+  /** @param accessLog file that lines are appended to; when it is moved away, another one is begun */
   constructor(accessLog: string | undefined) {
+    this.#path = accessLog;
     if (accessLog === undefined) return;
-    this.#log = createWriteStream(accessLog, { flags: 'a', mode: 0o600 });
+    this.#log = this.#open(accessLog);
+    this.#looking = setInterval(() => void this.#look(accessLog), LOOK_MS).unref();
+  }
+
+  #open(path: string): WriteStream {
+    const log = createWriteStream(path, { flags: 'a', mode: 0o600 });
     // A disk that is full must not end the worker.
-    this.#log.on('error', () => {});
+    log.on('error', () => {});
+    log.on('open', () => {
+      void stat(path).then(
+        ({ ino }) => {
+          if (log === this.#log) this.#inode = ino;
+        },
+        () => {},
+      );
+    });
+    return log;
+  }
+
+  async #look(path: string): Promise<void> {
+    const before = this.#log;
+    const found = await stat(path).catch((error: NodeJS.ErrnoException) => error.code);
+    const isMoved = typeof found === 'string' ? found === 'ENOENT' : found !== undefined && found.ino !== this.#inode;
+    if (this.#inode === undefined || !isMoved || before === undefined || before !== this.#log) return;
+    this.#inode = undefined;
+    this.#log = this.#open(path);
+    before.end();
   }
 
   get logs(): boolean {
-    return this.#log !== undefined;
+    return this.#path !== undefined;
   }
 
   /** The line of a request, without its outcome. */
@@ -75,6 +108,7 @@ export class Observation {
   }
 
   async end(): Promise<void> {
+    clearInterval(this.#looking);
     const log = this.#log;
     if (log !== undefined) await new Promise<void>((resolve) => log.end(() => resolve()));
   }

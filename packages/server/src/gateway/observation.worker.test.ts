@@ -1,7 +1,7 @@
 // What a worker says of its traffic: figures, lines, and to load balancers that it is well.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -96,6 +96,17 @@ test('answers are counted and logged, and no token is', async () => {
   );
   assert.deepEqual([lines[0]!.client, lines[0]!.host, lines[0]!.secure], ['127.0.0.1', host, false]);
   assert(!/secret|sandport_access|ddd/.test(written), written);
+});
+
+test('a log that is moved away is begun anew, and no line is lost', async () => {
+  const host = `${origin.port}-one.${DOMAIN}`;
+  const text = async (path: string) => readFile(path, 'utf8').catch(() => '');
+  await rename(log, `${log}.1`);
+  let sent = 0;
+  while (!(await text(log)).includes('/after')) await getFrom(control.port, host, { path: `/after${++sent}` });
+  const count = async () => ((await text(`${log}.1`)) + (await text(log))).split('/after').length - 1;
+  while ((await count()) < sent) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(await count(), sent);
 });
 
 test('a load balancer learns at the machine’s address and the domain that the worker serves', async () => {

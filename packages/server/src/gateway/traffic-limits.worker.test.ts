@@ -6,6 +6,7 @@ import { after, before, it } from 'node:test';
 import { DOMAIN, FakeControl } from './testing/fake-control.ts';
 import { getFrom } from './testing/get.ts';
 import { HttpOrigin } from './testing/origin.ts';
+import { privateTo } from './testing/private-route.ts';
 import { RawClient } from './testing/raw-client.ts';
 
 const BODY = 200_000;
@@ -55,6 +56,37 @@ it('one more connection to a sandbox than there may be is answered 429, other sa
   for (const client of held) client.socket.resetAndDestroy();
   while ((await getFrom(control.port, host('one'))).status !== 200)
     await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+it('what is open on private ports ends when access to them is revoked; public ports and other sandboxes go on', async () => {
+  const control = await start({});
+  const token = 'e'.repeat(64);
+  const ports = { only: [origin.port] };
+  const route = { sandboxId: 'one', generation: 'g1', address: origin.address };
+  await control.apply({ type: 'set-route', route: { ...route, access: privateTo(token, ports) } });
+  const other = await HttpOrigin.start(
+    (_request, response) => void response.writeHead(200).write('begun'),
+    origin.address,
+  );
+  await using _ = other;
+  const open = (name: string, port: number) => {
+    const client = new RawClient(control.port);
+    client.send(`GET /held HTTP/1.1\r\nHost: ${port}-${name}.${DOMAIN}\r\ne2b-traffic-access-token: ${token}\r\n\r\n`);
+    return client;
+  };
+  const before = origin.connections;
+  using closed = open('one', origin.port);
+  using sibling = open('two', origin.port);
+  using publicPort = open('one', other.port);
+  while (origin.connections < before + 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await publicPort.expect(/begun/);
+  const changed = privateTo(token, ports, Buffer.alloc(32, 9));
+  await control.apply({ type: 'set-route', route: { ...route, access: changed } });
+  await closed.untilEnded();
+  assert.equal(sibling.ended, undefined);
+  assert.equal(publicPort.ended, undefined);
+  const headers = { 'e2b-traffic-access-token': token };
+  assert.equal((await getFrom(control.port, host('one'), { headers })).status, 200, 'who has the token comes again');
 });
 
 it('one more connection from an address is answered 429 and closed, until another one ends', async () => {

@@ -6,6 +6,7 @@ import { connect as connectHttp2, constants } from 'node:http2';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { GatewayUpward, Route } from '@sandport/protocol/routes';
 import { DOMAIN, FakeControl } from './testing/fake-control.ts';
+import { getFrom } from './testing/get.ts';
 import { HttpOrigin } from './testing/origin.ts';
 import { RawClient } from './testing/raw-client.ts';
 
@@ -58,6 +59,22 @@ async function wakesUntil(change: () => Promise<void>): Promise<number> {
 }
 
 describe('a sandbox that does not run', () => {
+  it('and is not woken by requests says so at once, to programs and to people', async () => {
+    await control.apply({ type: 'set-route', route: held({ held: { wake: false, paused: true } }) });
+    const program = await getFrom(control.port, host());
+    assert.equal(program.status, 502);
+    assert.match(program.headers['content-type']!, /json/);
+    const answer = JSON.parse(program.body) as { sandboxId: string; code: number };
+    assert.deepEqual([answer.sandboxId, answer.code], ['one', 502]);
+    const person = await getFrom(control.port, host(), {
+      headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'user-agent': 'Mozilla/5.0' },
+    });
+    assert.equal(person.status, 502);
+    assert.match(person.headers['content-type']!, /html/);
+    assert.match(person.body, /paused/);
+    assert.equal(control.messages.filter(isWake).length, 0);
+  });
+
   it('is woken once by however many requests, and all of them are answered in order', async () => {
     const clients = Array.from({ length: 20 }, () => new RawClient(control.port));
     const woken = control.next(isWake);

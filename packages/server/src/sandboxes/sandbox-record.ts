@@ -51,6 +51,8 @@ export interface NetworkSpec extends EgressSpec {
   readonly maskRequestHost?: string;
   /** Whether what browsers say and are told of the origin is masked too. */
   readonly maskRequestOrigin?: boolean;
+  /** Ports whose servers get HTTP/2 without TLS from clients that speak HTTP/2. gRPC gets it on every port. */
+  readonly http2Ports?: readonly number[];
 }
 
 /** What the sandbox may reach. */

@@ -37,6 +37,7 @@ function common(record: SandboxRecord, tokens: SandboxTokens): Omit<Route, 'addr
     access: hasPrivatePorts(network) ? privateAccess(record, tokens) : { kind: 'public' },
     ...(network.maskRequestHost !== undefined && { maskRequestHost: network.maskRequestHost }),
     ...(network.maskRequestOrigin && { masksOrigin: true }),
+    ...(network.http2Ports !== undefined && { http2Ports: network.http2Ports }),
   };
 }
 

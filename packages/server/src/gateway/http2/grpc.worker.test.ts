@@ -74,6 +74,39 @@ async function unary(host: string, path: string, message = 'x', type?: string) {
 }
 
 describe('gRPC', () => {
+  it('has the bodies that the limit allows, and no larger ones', async () => {
+    const origin = await GrpcOrigin.start();
+    await using _ = origin;
+    const address = origin.address;
+    const route: Route = { sandboxId: 'one', generation: 'g1', address, access: { kind: 'public' } };
+    const limits = { connectionsPerSandbox: 0, connectionsPerClient: 0, requestsPerSecond: 0, bodyBytes: 1000 };
+    await using limited = await FakeControl.start([route], [], undefined, undefined, { limits });
+    const client = connect(`https://127.0.0.1:${limited.port}`, { rejectUnauthorized: false });
+    client.on('error', () => {});
+    const send = (bytes: number) => {
+      const stream = client.request({
+        ':method': 'POST',
+        ':path': '/echo',
+        ':authority': `${origin.port}-one.${DOMAIN}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      stream.on('error', () => {});
+      let status: number | undefined;
+      stream.on('response', (headers) => (status = headers[':status']));
+      stream.resume().write(grpcFrame('x'.repeat(bytes)));
+      return { stream, closed: untilClosed(stream), status: () => status };
+    };
+    const small = send(500);
+    small.stream.end();
+    await small.closed;
+    assert.equal(small.status(), 200);
+    const large = send(2000);
+    await large.closed;
+    assert(large.status() === 413 || large.stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM, `${large.status()}`);
+    client.destroy();
+  });
+
   it('goes through with messages, status and every trailer', async () => {
     await using origin = await GrpcOrigin.start();
     const { fields, messages, trailers } = await unary(await hostOf(origin), '/echo', 'hello');

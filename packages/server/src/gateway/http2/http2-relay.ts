@@ -26,6 +26,8 @@ export class Http2Relay implements StreamUser {
   readonly #answers: Answers;
   readonly #head: string[];
   readonly #masked: MaskedOrigin | undefined;
+  readonly #maxBodyBytes: number;
+  #bodyBytes = 0;
   #session: Http2Session | undefined;
   #server: ClientHttp2Stream | undefined;
   /** Whether the client has been told that there is no answer. */
@@ -40,7 +42,9 @@ export class Http2Relay implements StreamUser {
     destination: Destination,
     answers: Answers,
     masked: MaskedOrigin | undefined,
+    maxBodyBytes = Number.POSITIVE_INFINITY,
   ) {
+    this.#maxBodyBytes = maxBodyBytes;
     this.#masked = masked;
     this.#client = client;
     this.#request = request;
@@ -98,11 +102,25 @@ export class Http2Relay implements StreamUser {
       this.#requestTrailers = fieldsByName(endToEndFields(raw));
     });
     client.on('data', (chunk: Buffer) => {
+      this.#bodyBytes += chunk.length;
+      if (this.#bodyBytes > this.#maxBodyBytes) {
+        this.#onLargeBody(server);
+        return;
+      }
       if (!server.destroyed && !server.write(chunk)) client.pause();
     });
     client.on('end', () => {
       if (!client.aborted) server.end();
     });
+  }
+
+  #onLargeBody(server: ClientHttp2Stream): void {
+    if (this.#failed) return;
+    this.#leave();
+    this.#failed = true;
+    server.close(constants.NGHTTP2_CANCEL);
+    if (this.#client.headersSent) this.#reset(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    else this.#answers.refuse({ code: 'body_too_large', limit: this.#maxBodyBytes });
   }
 
   #onInterim(raw: readonly string[]): void {

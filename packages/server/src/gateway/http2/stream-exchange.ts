@@ -108,7 +108,9 @@ export class StreamExchange implements ResponseSink, Waiter {
     if ((this.#request.isGrpc || destination.http2) && destination.upstream.http2 !== undefined) {
       const refuse = (refusal: Refusal) => this.#refuse(refusal);
       const answered = (status: number) => this.#answered(status);
-      new Http2Relay(stream, this.#request, this.#forwarding, destination, { refuse, answered }, this.#masked).start();
+      const answers = { refuse, answered };
+      const { maxBodyBytes } = this.#context;
+      new Http2Relay(stream, this.#request, this.#forwarding, destination, answers, this.#masked, maxBodyBytes).start();
       return;
     }
     if (this.#request.isWebSocket) this.#handshake = new WebSocketHandshake();

@@ -86,14 +86,18 @@ export class RouteEntry implements UpstreamGroup {
   /** Takes what may change while the sandbox runs. */
   update(route: Route): void {
     const before = this.route;
+    const accessChanges = !isDeepStrictEqual(route.access, before.access);
     const remap =
+      accessChanges ||
       route.maskRequestHost !== before.maskRequestHost ||
       route.masksOrigin !== before.masksOrigin ||
-      !isDeepStrictEqual(route.http2Ports, before.http2Ports) ||
-      !isDeepStrictEqual(route.access, before.access);
+      !isDeepStrictEqual(route.http2Ports, before.http2Ports);
     this.route = route;
     this.access = accessOf(route);
     if (remap) for (const [port, entry] of this.#ports) this.#ports.set(port, this.#entry(port, entry.upstream));
+    if (!accessChanges) return;
+    // What was open by access that has been revoked must not go on; whoever still has access connects again.
+    for (const [port, { upstream }] of this.#ports) if (this.access?.isPrivate(port)) upstream.cut();
   }
 
   /** Counts a request. @returns the limit, where this one is over it */

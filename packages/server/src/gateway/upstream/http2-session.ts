@@ -34,7 +34,7 @@ const OPTIONS = {
 
 export class Http2Session implements Expiring {
   deadline: number;
-  readonly #owner: SessionOwner;
+  readonly owner: SessionOwner;
   readonly #users = new Set<StreamUser>();
   readonly #dial: Dial;
   #session: ClientHttp2Session | undefined;
@@ -48,7 +48,7 @@ export class Http2Session implements Expiring {
     address: { readonly host: string; readonly port: number },
     tunnel: TunnelTarget | undefined,
   ) {
-    this.#owner = owner;
+    this.owner = owner;
     this.deadline = owner.sweep.now + limits.connectTime + limits.sweepInterval;
     owner.sweep.add(this);
     this.#dial = dial(address, tunnel, {
@@ -74,7 +74,7 @@ export class Http2Session implements Expiring {
   detach(user: StreamUser): void {
     if (!this.#users.delete(user) || this.#users.size > 0 || this.#gone) return;
     if (this.#retired) this.#close();
-    else if (this.#proven) this.deadline = this.#owner.sweep.now + limits.upstreamIdleTime;
+    else if (this.#proven) this.deadline = this.owner.sweep.now + limits.upstreamIdleTime;
   }
 
   /** The sandbox is gone: cuts every stream, and lets the clients see it. */
@@ -95,7 +95,7 @@ export class Http2Session implements Expiring {
     session.setLocalWindowSize(limits.sessionWindow);
     session.once('remoteSettings', () => {
       this.#proven = true;
-      this.deadline = this.#users.size > 0 ? 0 : this.#owner.sweep.now + limits.upstreamIdleTime;
+      this.deadline = this.#users.size > 0 ? 0 : this.owner.sweep.now + limits.upstreamIdleTime;
     });
     // The streams that the server still answers go on; new ones go elsewhere.
     session.on('goaway', () => this.#retire());
@@ -106,7 +106,7 @@ export class Http2Session implements Expiring {
 
   #retire(): void {
     this.#retired = true;
-    this.#owner.retire(this);
+    this.owner.retire(this);
     if (this.#users.size === 0) this.#close();
   }
 
@@ -120,8 +120,8 @@ export class Http2Session implements Expiring {
   #close(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#owner.sweep.delete(this);
-    this.#owner.forget(this);
+    this.owner.sweep.delete(this);
+    this.owner.forget(this);
     if (this.#session === undefined) this.#dial.abort();
     else this.#session.destroy();
   }

@@ -21,6 +21,8 @@ export interface UpstreamGroup {
 
 /** A connection that ends abruptly when its sandbox does. */
 export interface Cuttable {
+  /** Which of the group's upstreams it is a connection of. */
+  readonly owner: object;
   cut(): void;
 }
 
@@ -81,6 +83,13 @@ export class Upstream implements ConnectionOwner {
     const { host, port } = this.target;
     this.#http2 ??= new Http2Pool(this.#group, { host, port }, this.#tunnel());
     return this.#http2;
+  }
+
+  /** Cuts every connection, in use or idle, and what clients have open through it. */
+  cut(): void {
+    for (const connection of [...this.#group.connections]) {
+      if (connection.owner === this || connection.owner === this.#http2) connection.cut();
+    }
   }
 
   /** What a client is told when `acquire` gives nothing. */
