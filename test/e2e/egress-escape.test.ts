@@ -2,7 +2,6 @@
 // marker in every packet; a way that the sandbox's own kernel refuses counts as stopped.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { readInstallation } from '@sandport/server/host/image/installation';
@@ -149,7 +148,8 @@ for (const runtime of runtimes) {
      */
     async function fromWire(marker: string, tries: readonly Try[], only?: string): Promise<string> {
       const index = slotWithRules(server.instance);
-      const mac = (await readFile(`/sys/class/net/sp${server.instance}-${index}/address`, 'utf8')).trim();
+      const link = execFileSync('ip', ['link', 'show', `sp${server.instance}-${index}`], { encoding: 'utf8' });
+      const mac = /link\/ether (\S+)/.exec(link)![1]!;
       const { rootfs } = (await readInstallation()).base.image;
       return arrivals(marker, only, async () => {
         const lines = tries.map(([way, target]) => {

@@ -1,12 +1,11 @@
 // The internet of a test: a network namespace with servers, at documentation addresses (RFC 5737).
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { authorityCertificate, openAuthority } from '@sandport/server/egress/authority';
+import { enterOwnNetwork } from './own-network.ts';
 import { waitFor } from './wait-for.ts';
 
-const TURN_MS = 400_000;
 const PREFIX = '203.0.113';
 const PERMITTED = '100.64.113.10';
 /** Of the authority that signs for every name outside. */
@@ -26,28 +25,20 @@ export class Outside implements AsyncDisposable {
   readonly namespace: string;
   readonly #device: string;
   readonly #server: ChildProcess;
-  readonly #turn: Server;
   #watches = 0;
 
-  private constructor(name: string, device: string, server: ChildProcess, turn: Server) {
-    this.#turn = turn;
+  private constructor(name: string, device: string, server: ChildProcess) {
     this.namespace = name;
     this.#device = device;
     this.#server = server;
   }
 
-  /** Waits until no other test of this machine has one: the addresses are the same for all. */
+  /**
+   * Takes this process, and what it starts from now on, out of the machine's network: the addresses are the same for all
+   * tests, which run side by side. One at a time in a process.
+   */
   static async open(): Promise<Outside> {
-    const turn = await waitFor('its turn', takeTurn, TURN_MS);
-    try {
-      return await Outside.#open(turn);
-    } catch (error) {
-      turn.close();
-      throw error;
-    }
-  }
-
-  static async #open(turn: Server): Promise<Outside> {
+    enterOwnNetwork();
     const name = `outside-${process.pid}`;
     const device = `out${process.pid}`;
     ip('netns', 'add', name);
@@ -58,9 +49,10 @@ export class Outside implements AsyncDisposable {
     for (const host of ['10', '20', '53']) ip('-n', name, 'address', 'add', `${PREFIX}.${host}/24`, 'dev', 'eth0');
     ip('-n', name, 'address', 'add', `${PERMITTED}/32`, 'dev', 'eth0');
     ip('-n', name, 'link', 'set', 'eth0', 'up');
-    ip('route', 'replace', `${PERMITTED}/32`, 'dev', device);
+    // The way to everywhere else, too, so that it is not for want of one that something is not reached.
+    ip('route', 'replace', 'default', 'via', `${PREFIX}.10`, 'dev', device);
     const server = spawn('ip', ['netns', 'exec', name, process.execPath, PROGRAM, SECRET], { stdio: 'ignore' });
-    const outside = new Outside(name, device, server, turn);
+    const outside = new Outside(name, device, server);
     try {
       await waitFor('the server outside answers', async () => (await fetch(`http://${PREFIX}.10/`)).ok);
     } catch (error) {
@@ -116,17 +108,7 @@ export class Outside implements AsyncDisposable {
     // First, as sockets that are being closed keep a namespace, and what is in it, for a while.
     ip('link', 'delete', this.#device);
     ip('netns', 'delete', this.namespace);
-    this.#turn.close();
   }
-}
-
-/** A socket in the abstract namespace (unix(7)): one process has it, and loses it when it ends. */
-function takeTurn(): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen('\0sandport-test-outside', () => resolve(server.unref()));
-  });
 }
 
 function ip(...args: string[]): void {

@@ -1,13 +1,17 @@
 // A network of a test file's own: other tests make and remove interfaces all the time, upon which a browser drops its
-// connections (ERR_NETWORK_CHANGED).
+// connections (ERR_NETWORK_CHANGED), and an internet of tests has the same addresses for all.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { loadKoffi } from '../../packages/agent/src/native/koffi.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 
+let entered = false;
+
 /** From now on this process and those that it starts have a network of which only the loopback interface exists. */
 export function enterOwnNetwork(): void {
+  if (entered) return;
+  entered = true;
   const koffi = loadKoffi();
   // It holds for the calling thread (unshare(2)), which is the one that opens sockets and starts processes.
   const unshare = koffi.load(null).func('int unshare(int flags)');
