@@ -75,17 +75,18 @@ export class Interceptor {
   /** Resolves when the connection is closed. */
   async serve(interception: Interception): Promise<void> {
     const { socket, name, isSecure, sandbox } = interception;
-    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    const closed = new Promise<void>((resolve) => {
+      socket.once('close', () => {
+        sandbox.traffic.sentBytes += socket.bytesRead;
+        sandbox.traffic.receivedBytes += socket.bytesWritten;
+        resolve();
+      });
+    });
     const agent = new UpstreamAgent(interception);
     const exchange: Exchange = { ...interception, agent };
     try {
       const plain = isSecure ? await this.#decrypt(socket, sandbox, name) : socket;
       if (plain === undefined) return;
-      const [sent, received] = [socket.bytesRead, socket.bytesWritten];
-      socket.once('close', () => {
-        sandbox.traffic.sentBytes += socket.bytesRead - sent;
-        sandbox.traffic.receivedBytes += socket.bytesWritten - received;
-      });
       this.#exchanges.set(plain, exchange);
       this.#server.emit('connection', plain);
       // Node's parser reads past the stream, and so past the bytes that were put back, until someone else listens. The

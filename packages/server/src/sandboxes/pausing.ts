@@ -3,6 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SandportError } from '@sandport/protocol/errors';
+import { addTraffic, NO_TRAFFIC } from '../egress/add-traffic.ts';
+import type { EgressTraffic } from '../egress/messages.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
@@ -50,15 +52,28 @@ export class Pausing {
       throw new SandportError('sandbox_pause_failed', 'the sandbox could not be paused and runs on', { cause: error });
     }
     faultPoint('pause:written');
+    const trafficBefore = await this.#trafficOf(record);
     const at = now();
     const paused: PausedSandbox = records.update(
-      { ...pausing, state: 'paused', snapshot, endAt: at },
+      { ...pausing, state: 'paused', snapshot, endAt: at, trafficBefore },
       lifecycleEvent('paused', pausing, at, executionData(pausing, at)),
     );
     faultPoint('pause:paused');
     log.event('sandbox paused', { sandboxId: record.id, keepMemory, ms: now() - asked });
     this.#track(record.id, this.#removePlace(paused));
     return paused;
+  }
+
+  /** Of its whole life: the packet filter's counters end with the slot. */
+  async #trafficOf({ id, placement, trafficBefore = NO_TRAFFIC }: RunningSandbox): Promise<EgressTraffic> {
+    const { host, log } = this.#core;
+    try {
+      const [traffic = NO_TRAFFIC] = await host.traffic([placement]);
+      return addTraffic(trafficBefore, traffic);
+    } catch (error) {
+      log.event('traffic of a paused sandbox not kept', { sandboxId: id, error });
+      return trafficBefore;
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 // What a sandbox is to the core, and where that is kept.
 
+import type { EgressTraffic } from '../egress/messages.ts';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Placement } from '../host/host.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
@@ -80,6 +81,8 @@ export interface SandboxRecord {
   readonly placement: Placement | undefined;
   /** ID of what it is paused in, from `pausing` to `resuming`. */
   readonly snapshot?: string | undefined;
+  /** What it sent, received and was denied before its last pause. */
+  readonly trafficBefore?: EgressTraffic;
 }
 
 /** A sandbox of which nothing runs. Its place is there only until it has been removed. */

@@ -1,6 +1,7 @@
 // The core: creates sandboxes, keeps their records, ends them at their time, and picks up where a stopped Sandport left off.
 import { randomUUID } from 'node:crypto';
 import { SandportError } from '@sandport/protocol/errors';
+import { addTraffic, NO_TRAFFIC } from '../egress/add-traffic.ts';
 import type { EgressTraffic } from '../egress/messages.ts';
 import type { EventStore, LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Host, StartSource } from '../host/host.ts';
@@ -443,20 +444,23 @@ export class Sandboxes {
     await this.#exclusive.run(id, () => this.#updateNetwork(this.#running(id, 'changed'), egress));
   }
 
-  /** What a sandbox may reach, what it sent and received since it was started, and what it was denied of late. */
+  /** What a sandbox may reach, what it sent and received since its creation, and what it was denied of late. */
   async networkReport(id: string): Promise<{ readonly network: NetworkSpec } & EgressReport> {
-    const record = this.#alive(id);
-    const report = isRunning(record)
+    const record = this.get(id);
+    const { traffic, denials } = isRunning(record)
       ? await this.#options.host.networkReport(record.placement)
-      : { traffic: { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 }, denials: [] };
-    return { network: record.spec.network, ...report };
+      : { traffic: NO_TRAFFIC, denials: [] };
+    const before = record.trafficBefore ?? NO_TRAFFIC;
+    return { network: record.spec.network, traffic: addTraffic(before, traffic), denials };
   }
 
   /** Of every sandbox that runs. */
   async traffic(): Promise<Map<string, EgressTraffic>> {
     const running = this.list().filter(isRunning);
     const traffic = await this.#options.host.traffic(running.map(({ placement }) => placement));
-    return new Map(running.map(({ id }, index) => [id, traffic[index]!]));
+    return new Map(
+      running.map(({ id, trafficBefore = NO_TRAFFIC }, index) => [id, addTraffic(trafficBefore, traffic[index]!)]),
+    );
   }
 
   async #assertProxyReachable({ egressProxy }: EgressSpec): Promise<void> {

@@ -70,4 +70,5 @@ export const migrations: readonly string[] = [
   // From here on credentials within `spec` are encrypted, which needs the secret (seal-old-records.ts); an earlier version
   // could not read them, and is told so by the number of this step.
   'SELECT 1',
+  'ALTER TABLE sandboxes ADD COLUMN traffic_before TEXT',
 ];

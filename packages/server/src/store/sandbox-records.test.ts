@@ -13,6 +13,7 @@ const sealer = new SpecSealer(Buffer.alloc(32, 7));
 const prefix = join(tmpdir(), 'sandport-records-');
 
 const limits = { memoryMB: 1024, cpuCount: 2, diskSizeMB: 10_240, processes: 4096 };
+const trafficBefore = { connections: 1, sentBytes: 2, receivedBytes: 3, denied: 4 };
 const creating: SandboxRecord = {
   id: 'i1',
   state: 'creating',
@@ -51,7 +52,7 @@ test('records survive a reopening, in every state and field', async () => {
   const database = openDatabase(path);
   const records = new SandboxRecords(database, new EventRecords(database), sealer);
   const ending: SandboxRecord = { ...running, id: 'i2', state: 'ending' };
-  const paused: SandboxRecord = { ...creating, id: 'i3', state: 'paused', snapshot: 's1' };
+  const paused: SandboxRecord = { ...creating, id: 'i3', state: 'paused', snapshot: 's1', trafficBefore };
   records.insert(creating);
   records.insert(ending);
   records.insert(paused);

@@ -1,5 +1,6 @@
 // Sandbox records in SQLite. Every method returns when what it says is durable (WAL with synchronous=FULL).
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { EgressTraffic } from '../egress/messages.ts';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Placement, SandboxRecord, SandboxState, SandboxStore } from '../sandboxes/sandbox-record.ts';
 import type { EventRecords } from './event-records.ts';
@@ -15,6 +16,7 @@ interface Row {
   readonly spec: string;
   readonly placement: string | null;
   readonly snapshot: string | null;
+  readonly traffic_before: string | null;
 }
 
 export class SandboxRecords implements SandboxStore {
@@ -31,10 +33,10 @@ export class SandboxRecords implements SandboxStore {
     this.#events = events;
     this.#sealer = sealer;
     this.#insert = database.prepare(
-      'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement, snapshot, traffic_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#update = database.prepare(
-      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, end_at = ?, spec = ?, placement = ?, snapshot = ? WHERE id = ?',
+      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, end_at = ?, spec = ?, placement = ?, snapshot = ?, traffic_before = ? WHERE id = ?',
     );
     this.#delete = database.prepare('DELETE FROM sandboxes WHERE id = ?');
     this.#all = database.prepare('SELECT * FROM sandboxes');
@@ -62,6 +64,7 @@ export class SandboxRecords implements SandboxStore {
       spec: this.#sealer.open(row.id, row.spec),
       placement: row.placement === null ? undefined : (JSON.parse(row.placement) as Placement),
       ...(row.snapshot !== null && { snapshot: row.snapshot }),
+      ...(row.traffic_before !== null && { trafficBefore: JSON.parse(row.traffic_before) as EgressTraffic }),
     }));
   }
 
@@ -73,7 +76,7 @@ export class SandboxRecords implements SandboxStore {
     });
   }
 
-  #columns(record: SandboxRecord): [string, string, number, number, string, string | null, string | null] {
+  #columns(record: SandboxRecord): [string, string, number, number, string, ...(string | null)[]] {
     return [
       record.state,
       record.generation,
@@ -82,6 +85,7 @@ export class SandboxRecords implements SandboxStore {
       this.#sealer.seal(record.id, record.spec),
       record.placement === undefined ? null : JSON.stringify(record.placement),
       record.snapshot ?? null,
+      record.trafficBefore === undefined ? null : JSON.stringify(record.trafficBefore),
     ];
   }
 }

@@ -2,6 +2,7 @@
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { NameLookup } from '../../dns/name-lookup.ts';
+import { addTraffic, NO_TRAFFIC } from '../../egress/add-traffic.ts';
 import type { Denial, EgressSettings, EgressTraffic } from '../../egress/messages.ts';
 import { ReachableRanges } from '../../egress/sandbox-egress.ts';
 import type { EgressPolicy } from './egress-policy.ts';
@@ -24,7 +25,6 @@ const FIRST_UID = 60_578;
 const MAX_CONNECTIONS = 10_000;
 /** Reported of one sandbox. */
 const MAX_DENIALS = 100;
-const NOTHING: EgressTraffic = { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 };
 
 export interface EgressReport {
   readonly traffic: EgressTraffic;
@@ -89,7 +89,9 @@ export class Egress {
   /** What slots sent, received and were denied, directly and through the proxy. */
   async traffic(slots: readonly FirewallSlot[]): Promise<EgressTraffic[]> {
     const [direct, proxied] = await Promise.all([this.#firewall.traffic(), this.#process.traffic()]);
-    return slots.map(({ index, address }) => sum(direct.get(index) ?? NOTHING, proxied[address] ?? NOTHING));
+    return slots.map(({ index, address }) =>
+      addTraffic(direct.get(index) ?? NO_TRAFFIC, proxied[address] ?? NO_TRAFFIC),
+    );
   }
 
   /** The same of one slot, and what it was denied of late, the latest first. */
@@ -116,15 +118,6 @@ export class Egress {
     await this.#process.stop({ keep: sandboxesLeft });
     if (!sandboxesLeft) await this.#firewall.remove();
   }
-}
-
-function sum(one: EgressTraffic, other: EgressTraffic): EgressTraffic {
-  return {
-    connections: one.connections + other.connections,
-    sentBytes: one.sentBytes + other.sentBytes,
-    receivedBytes: one.receivedBytes + other.receivedBytes,
-    denied: one.denied + other.denied,
-  };
 }
 
 /** @param blockCidr such as `198.18.8.0/21`; there are 64 of them */
