@@ -4,11 +4,69 @@ import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
-import { Outside } from '../support/outside.ts';
+import { Outside, PRIVATE_NAMES } from '../support/outside.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const EVERYTHING = '0.0.0.0/0';
+
+/** Heads that two readers could take for requests to two hosts, or that ask for a way past the check of the host. */
+const HEADS = [
+  'CONNECT other.test:80 HTTP/1.1|Host: allowed.test||',
+  'CONNECT allowed.test:80 HTTP/1.1|Host: allowed.test||',
+  'GET http://other.test/ HTTP/1.1|Host: allowed.test||',
+  'GET //other.test/ HTTP/1.1|Host: other.test||',
+  'GET / HTTP/1.1|Host: allowed.test|Host: other.test||',
+  'GET / HTTP/1.1|Host: other.test|Host: allowed.test||',
+  'GET / HTTP/1.1|Host: allowed.test| other.test||',
+  'GET / HTTP/1.1|Host : allowed.test||',
+  'GET / HTTP/1.1| Host: allowed.test||',
+  'GET / HTTP/1.1|Host: allowed.test@other.test||',
+  'GET / HTTP/1.1|Host: other.test#.allowed.test||',
+  'GET / HTTP/1.1|Host: allowed.test, other.test||',
+  'GET / HTTP/1.1|Host: allowed.test\\0.other.test||',
+  'GET / HTTP/1.1|Host: 203.0.113.10||',
+  'GET / HTTP/1.1|Host:||',
+  'GET / HTTP/1.0||',
+  'GET / HTTP/1.1\\nHost: allowed.test\\n\\n',
+  'POST / HTTP/1.1|Host: allowed.test|Content-Length: 5|Transfer-Encoding: chunked||0||',
+  'PRI * HTTP/2.0||SM||',
+];
+
+/** `heads.py HOST`, with heads on standard input; says of each what came back, as JSON. */
+const SEND_HEADS = `
+import json, socket, sys
+said = []
+for line in sys.stdin.read().splitlines():
+    head = line.replace('|', '\\r\\n').encode().decode('unicode_escape').encode('latin1')
+    answer = b''
+    try:
+        with socket.create_connection((sys.argv[1], 80), timeout=5) as sock:
+            sock.sendall(head)
+            while part := sock.recv(4096): answer += part
+    except OSError as error: answer += type(error).__name__.encode()
+    said.append(answer.decode('latin1'))
+print(json.dumps(said))
+`;
+
+/** `hello.py HOST NAME RECORD`: a TLS hello in records of so many bytes, each in a packet; says what came back first. */
+const SEND_HELLO = `
+import socket, ssl, struct, sys, time
+context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+try: context.wrap_bio(into, out, server_hostname=sys.argv[2] or None).do_handshake()
+except ssl.SSLWantReadError: pass
+message = out.read()[5:]
+size = int(sys.argv[3])
+try:
+    with socket.create_connection((sys.argv[1], 443), timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(message), size):
+            part = message[at:at + size]
+            sock.sendall(b'\\x16\\x03\\x01' + struct.pack('!H', len(part)) + part); time.sleep(0.002)
+        print(sock.recv(1).hex())
+except OSError as error: print(type(error).__name__)
+`;
 
 for (const runtime of runtimes) {
   describe(`rules by name under ${runtime}`, () => {
@@ -95,6 +153,34 @@ for (const runtime of runtimes) {
       assert.doesNotMatch(other.stdout, /and back/);
     });
 
+    test('heads that could be read as requests to another host are not passed on', async () => {
+      await sandbox.files.write('/tmp/heads.py', SEND_HEADS);
+      await sandbox.files.write(
+        '/tmp/heads',
+        ['GET / HTTP/1.1|Host: allowed.test|Connection: close||', ...HEADS].join('\n'),
+      );
+      const { stdout } = await sandbox.commands.run('python3 /tmp/heads.py allowed.test < /tmp/heads');
+      const [proper, ...answers] = JSON.parse(stdout) as string[];
+      assert.match(proper!, /200 OK[\s\S]*outside/);
+      answers.forEach((answer, index) => {
+        assert.match(answer, /^(?:|ConnectionResetError)$/, HEADS[index]);
+      });
+      const http2 = await curl('--http2-prior-knowledge http://allowed.test/');
+      assert.match(http2, /exit/);
+      const tunnel = await curl('--proxytunnel --proxy http://allowed.test:80 http://other.test/');
+      assert.match(tunnel, /exit/);
+    });
+
+    test('the name of a TLS hello counts in however many records and packets it comes, and without one nothing passes', async () => {
+      await sandbox.files.write('/tmp/hello.py', SEND_HELLO);
+      const hello = async (name: string, size: number): Promise<string> =>
+        (await sandbox.commands.run(`python3 /tmp/hello.py allowed.test '${name}' ${size}`)).stdout.trim();
+      for (const name of ['allowed.test', 'ALLOWED.Test']) assert.equal(await hello(name, 40), '16', name);
+      for (const name of ['other.test', 'allowed.test.other.test', 'xallowed.test', '']) {
+        for (const size of [40, 10_000]) assert.match(await hello(name, size), /^(?:|ConnectionResetError)$/, name);
+      }
+    });
+
     test('the resolver answers for allowed names only, and asks nobody about others', async () => {
       const resolve = async (name: string): Promise<string> =>
         (await sandbox.commands.run(`getent ahostsv4 ${name} | head -1; true`)).stdout.split(' ')[0]!.trim();
@@ -111,9 +197,27 @@ for (const runtime of runtimes) {
         Number((await open.commands.run(`getent ahostsv4 ${name} | grep -c STREAM; true`)).stdout);
       assert.equal(await addresses('metadata.test'), 0);
       assert.equal(await addresses('inner.test'), 0);
+      for (const name of PRIVATE_NAMES) assert.equal(await addresses(name), 0, name);
       assert.equal(await addresses('other.test'), 1);
       assert.equal(await addresses('large.test'), 120);
       await open.kill();
+    });
+
+    test('no name has an address of IPv6, and what is not IPv4 is not reached, nor by rules that allow it', async () => {
+      const allowOut = ['2001:db8::10', '::ffff:203.0.113.10', '64:ff9b::/96', 'allowed.test'];
+      const one = await create(allowOut);
+      const { stdout } = await one.commands.run(`getent ahostsv6 allowed.test | grep -v ::ffff; python3 -c "
+import socket
+for host in ['2001:db8::10', '::ffff:203.0.113.10', '64:ff9b::cb00:710a']:
+    try:
+        with socket.create_connection((host, 80), timeout=5) as sock:
+            sock.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); print(host, sock.recv(100))
+    except socket.timeout: print(host, 'times out')
+    except OSError: pass
+"; true`);
+      assert.equal(stdout, '', 'all fail at once');
+      assert.deepEqual((await one.getInfo()).network?.allowOut, allowOut);
+      await one.kill();
     });
 
     test('a name that is taken away is cut, one that stays goes on', async () => {

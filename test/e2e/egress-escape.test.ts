@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { readInstallation } from '@sandport/server/host/image/installation';
 import { Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
-import { Outside } from '../support/outside.ts';
+import { Outside, PRIVATE_NAMES } from '../support/outside.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -27,7 +27,7 @@ function toward(target: string, ways: readonly string[]): Try[] {
  * packets are put on the wire, past the kernel's own checks.
  */
 const ATTACK = `
-import os, socket, struct, sys
+import os, socket, struct, sys, time
 way, marker, target, source = sys.argv[1:5]
 mac = bytes.fromhex(''.join(sys.argv[5:]).replace(':', ''))
 body = marker.encode() * 100
@@ -57,9 +57,12 @@ def tcp(flags, src=inside, dst=target, port=80):
     pseudo = socket.inet_aton(src) + socket.inet_aton(dst) + struct.pack('!BBH', 0, 6, len(head + body))
     return head[:16] + struct.pack('!H', checksum(pseudo + head + body)) + head[18:] + body
 
-def icmp(kind=8):
+def icmp(kind=8, about=b''):
     head = struct.pack('!BBHHH', kind, 0, 0, 1, 1)
-    return head[:2] + struct.pack('!H', checksum(head + body)) + head[4:] + body
+    data = about + body
+    return head[:2] + struct.pack('!H', checksum(head + data)) + head[4:] + data
+
+def udp_from(port): return struct.pack('!HHHH', port, 4711, 8 + len(body), 0) + body
 
 def send_udp(port, dst=target, family=socket.AF_INET, options=None):
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -75,6 +78,7 @@ ways = {
     'raw-socket': lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet(udp(80), 17), (target, 0)),
     'udp-packet': lambda: raw(packet(udp(80), 17)),
     'icmp-error': lambda: raw(packet(icmp(3), 1)),
+    'related-error': lambda: (raw(packet(udp(7002), 17, dst=source)), time.sleep(0.1), raw(packet(icmp(3, packet(udp_from(7002), 17, src=source, dst=inside)[:28]), 1))),
     'syn': lambda: raw(packet(tcp(2), 6)),
     'ack': lambda: raw(packet(tcp(16), 6)),
     'rst': lambda: raw(packet(tcp(4), 6)),
@@ -146,14 +150,19 @@ for (const runtime of runtimes) {
      * The same, on the sandbox's end of its wire: as an attacker who is past the runtime and its missing capabilities.
      * Every packet is said to be sent.
      */
-    async function fromWire(marker: string, tries: readonly Try[], only?: string): Promise<string> {
+    async function fromWire(
+      marker: string,
+      tries: readonly Try[],
+      only?: string,
+      source: string = SOURCE,
+    ): Promise<string> {
       const index = slotWithRules(server.instance);
       const link = execFileSync('ip', ['link', 'show', `sp${server.instance}-${index}`], { encoding: 'utf8' });
       const mac = /link\/ether (\S+)/.exec(link)![1]!;
       const { rootfs } = (await readInstallation()).base.image;
       return arrivals(marker, only, async () => {
         const lines = tries.map(([way, target]) => {
-          const python = ['chroot', rootfs, 'python3', '-', way, marker, target, SOURCE, mac];
+          const python = ['chroot', rootfs, 'python3', '-', way, marker, target, source, mac];
           const args = ['netns', 'exec', `sandport-${server.instance}-${index}`, ...python];
           const said = execFileSync('ip', args, { input: ATTACK, encoding: 'utf8' }).trim();
           assert.equal(said, 'sent', way);
@@ -180,6 +189,13 @@ for (const runtime of runtimes) {
       const ways = ['udp-packet', 'icmp', 'icmp-error', 'syn', 'ack', 'rst', 'fragments', 'late-fragment'];
       const more = ['tiny-fragment', 'gre', 'sctp', 'ip-in-ip', 'protocol-253'];
       assert.equal(await fromWire('OUT2', toward(denied, [...ways, ...more])), '');
+    });
+
+    test('an error about a connection that is allowed does not reach a host that is denied', async () => {
+      // The connection is to the host that is allowed, which is where the others come from.
+      const [denied, allowed] = outside.hosts;
+      const arrived = await fromWire('OUTA', toward(denied, ['related-error']), 'ip daddr 203.0.113.10', allowed);
+      assert.equal(arrived, '');
     });
 
     test('a packet that is put on the wire does arrive where it may', async () => {
@@ -231,9 +247,9 @@ for (const runtime of runtimes) {
     });
 
     test('what stands between may not be tricked into connecting to the machine or to private addresses', async () => {
-      const network = { allowOut: ['metadata.test', 'inner.test', 'machine.test'], denyOut: [EVERYTHING] };
-      const tricked = await Sandbox.create({ ...server.options, network });
-      for (const name of ['metadata.test', 'inner.test', 'machine.test']) {
+      const names = [...PRIVATE_NAMES, 'inner.test', 'machine.test'];
+      const tricked = await Sandbox.create({ ...server.options, network: { allowOut: names, denyOut: [EVERYTHING] } });
+      for (const name of names) {
         const command = `curl --silent --insecure --max-time 5 --resolve ${name}:${servicePort}:${outside.hosts[0]} http://${name}:${servicePort}/ || echo "exit $?"`;
         const { stdout } = await tricked.commands.run(command);
         assert.doesNotMatch(stdout, /the machine/, name);

@@ -27,9 +27,18 @@ const ZONE: Readonly<Record<string, readonly (readonly number[])[]>> = {
   'large.test': Array.from({ length: 120 }, (_, index) => [203, 0, 113, 100 + index]),
   'metadata.test': [[169, 254, 169, 254]],
   'inner.test': [FIRST, [10, 0, 0, 1]],
+  'zero.test': [[0, 0, 0, 0]],
+  'loopback.test': [[127, 0, 0, 53]],
+  'shared.test': [[100, 64, 0, 1]],
+  'protocol.test': [[192, 0, 0, 8]],
+  'slot.test': [[198, 18, 0, 1]],
+  'reserved.test': [[240, 0, 0, 1]],
+  'everyone.test': [[255, 255, 255, 255]],
   /** The machine's own address, which is on this internet. */
   'machine.test': [[203, 0, 113, 1]],
 };
+/** A name by way of another, which is that of something private. */
+const ALIASES: Readonly<Record<string, string>> = { 'alias.test': 'metadata.test' };
 const secret = process.argv[2] ?? '';
 
 const onRequest: RequestListener = (request, response) => {
@@ -94,17 +103,26 @@ const asked = new Set<string>();
 function answer(query: Buffer, most: number): Buffer {
   const { name, end, type } = readQuestion(query)!;
   asked.add(name);
-  const found = ZONE[name];
+  const alias = ALIASES[name];
+  const found = ZONE[alias ?? name];
   const addresses = type === 1 ? (found ?? []) : [];
   const head = Buffer.from(query.subarray(0, end));
   head.writeUInt16BE(found === undefined ? 0x8183 : 0x8180, 2);
   head.writeUInt16BE(0, 10);
-  const records = addresses.map((bytes) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 2, 0, 4, ...bytes]));
+  const target = alias === undefined ? [0xc0, 12] : encodedName(alias);
+  const records = addresses.map((bytes) => Buffer.from([...target, 0, 1, 0, 1, 0, 0, 0, 2, 0, 4, ...bytes]));
+  if (alias !== undefined) {
+    records.unshift(Buffer.from([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 2, 0, target.length, ...target]));
+  }
   const whole = Buffer.concat([head, ...records]);
   whole.writeUInt16BE(records.length, 6);
   if (whole.length <= most) return whole;
   head[2]! |= 0x02;
   return head;
+}
+
+function encodedName(name: string): number[] {
+  return [...name.split('.').flatMap((label) => [label.length, ...Buffer.from(label)]), 0];
 }
 
 const dns = createSocket('udp4', (query, { port, address }) => dns.send(answer(query, 1232), port, address));

@@ -12,6 +12,19 @@ const PERMITTED = '100.64.113.10';
 const SECRET = 'outside';
 const PROGRAM = fileURLToPath(new URL('outside-server.ts', import.meta.url));
 
+/** Names outside that lead to addresses which no sandbox reaches; one does by way of another. */
+export const PRIVATE_NAMES = [
+  'metadata.test',
+  'alias.test',
+  'zero.test',
+  'loopback.test',
+  'shared.test',
+  'protocol.test',
+  'slot.test',
+  'reserved.test',
+  'everyone.test',
+];
+
 export class Outside implements AsyncDisposable {
   /** Of the machine, as a sandbox would see it. */
   readonly machine = `${PREFIX}.1`;

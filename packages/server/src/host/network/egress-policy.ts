@@ -28,7 +28,7 @@ export interface SocksProxy {
   readonly password?: string;
 }
 
-/** Everything that is no one's on the internet: private, local, shared, benchmarking, multicast, reserved. */
+/** Everything that is no one's on the internet: private, local, shared, of protocols, benchmarking, multicast, reserved. */
 export const NEVER_REACHED = [
   '0.0.0.0/8',
   '10.0.0.0/8',
@@ -36,6 +36,7 @@ export const NEVER_REACHED = [
   '127.0.0.0/8',
   '169.254.0.0/16',
   '172.16.0.0/12',
+  '192.0.0.0/24',
   '192.168.0.0/16',
   '198.18.0.0/15',
   '224.0.0.0/3',
