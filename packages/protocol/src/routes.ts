@@ -72,6 +72,8 @@ export interface GatewaySettings {
   readonly accessLog?: string;
   /** Default: `defaultTrafficLimits`. */
   readonly limits?: TrafficLimits;
+  /** Default: `defaultClientLimits`. */
+  readonly clients?: ClientLimits;
   /** Whether requests without TLS to names of the domain are sent to HTTPS. */
   readonly redirectToHttps?: boolean;
   /** Addresses and CIDR ranges of proxies in front whose word about their clients counts. */
@@ -98,6 +100,25 @@ export const defaultTrafficLimits: TrafficLimits = {
   connectionsPerClient: 4096,
   requestsPerSecond: 0,
   bodyBytes: 0,
+};
+
+/** What one connection of a client may take. */
+export interface ClientLimits {
+  /** Bytes of a request's or an answer's head; half of them may be the request's target. */
+  readonly headBytes: number;
+  /** Header lines of a request or an answer. */
+  readonly headerCount: number;
+  /** Milliseconds from the first byte of a request's head to its last, over HTTP/1.1. */
+  readonly headTime: number;
+  /** Milliseconds without a request, after which a connection is ended. */
+  readonly idleTime: number;
+}
+
+export const defaultClientLimits: ClientLimits = {
+  headBytes: 64 * 1024,
+  headerCount: 200,
+  headTime: 30_000,
+  idleTime: 620_000,
 };
 
 export interface ListenAddress {

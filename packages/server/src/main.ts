@@ -108,6 +108,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       trustedProxies: settings.trustedProxies,
       redirectToHttps: settings.redirectToHttps,
       limits: settings.traffic,
+      clients: settings.clients,
       ...(settings.accessLog && { accessLog: data.file('logs/access.log') }),
     },
     tls: certificates.current(),

@@ -152,3 +152,23 @@ test('the limits of a sandbox have defaults and bounds', () => {
   assert.match(refusal({ cpuCount: 0.5 }), /--cpus is "0.5"/);
   assert.match(refusal({ diskSizeMB: 63 }), /--disk is "63"; expected a whole number from 64/);
 });
+
+test('the limits of client connections are given in KiB and seconds, have defaults and bounds', () => {
+  assert.deepEqual(readSettings({}).clients, {
+    headBytes: 65_536,
+    headerCount: 200,
+    headTime: 30_000,
+    idleTime: 620_000,
+  });
+  const given = { maxHeaderKB: 4, maxHeaderLines: 20, headerTimeoutSeconds: 1, idleTimeoutSeconds: 86_400 };
+  assert.deepEqual(readSettings(given).clients, {
+    headBytes: 4096,
+    headerCount: 20,
+    headTime: 1000,
+    idleTime: 86_400_000,
+  });
+  assert.match(refusal({ maxHeaderKB: 129 }), /--max-header is "129"; expected a whole number from 4 to 128/);
+  assert.match(refusal({ maxHeaderLines: 19 }), /--max-header-lines is "19"/);
+  assert.match(refusal({ headerTimeoutSeconds: 0 }), /--header-timeout is "0"/);
+  assert.match(refusal({ idleTimeoutSeconds: 0.5 }), /--idle-timeout is "0.5"/);
+});

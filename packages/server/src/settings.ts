@@ -3,7 +3,13 @@ import { isIP, isIPv4 } from 'node:net';
 import { availableParallelism, networkInterfaces, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SandportError } from '@sandport/protocol/errors';
-import { defaultTrafficLimits, type ListenAddress, type TrafficLimits } from '@sandport/protocol/routes';
+import {
+  type ClientLimits,
+  defaultClientLimits,
+  defaultTrafficLimits,
+  type ListenAddress,
+  type TrafficLimits,
+} from '@sandport/protocol/routes';
 import { disjointRanges } from './egress/address-ranges.ts';
 import type { EgressLimits } from './host/host.ts';
 import { sandportHome } from './host/image/installation.ts';
@@ -39,6 +45,14 @@ export interface ServerOptions {
   readonly requestsPerSecond?: number | undefined;
   /** MiB of the body of a request to a public URL; 0: no limit, which is the default. */
   readonly maxBodyMB?: number | undefined;
+  /** KiB of a request's or an answer's head on public URLs, 4 to 128. Default 64. */
+  readonly maxHeaderKB?: number | undefined;
+  /** Header lines of a request or an answer, 20 to 1000. Default 200. */
+  readonly maxHeaderLines?: number | undefined;
+  /** Seconds in which a request's head has to come whole. Default 30. */
+  readonly headerTimeoutSeconds?: number | undefined;
+  /** Seconds without a request, after which a client's connection is ended. Default 620. */
+  readonly idleTimeoutSeconds?: number | undefined;
   /** Whether every answer of the gateways is logged in `logs/access.log`. Default false. */
   readonly accessLog?: boolean | undefined;
   /** PEM file with the certificate for the domain and all names below it, instead of one by an authority of our own. */
@@ -75,6 +89,7 @@ export interface Settings {
   readonly runtime: RuntimeName;
   readonly gateways: number;
   readonly traffic: TrafficLimits;
+  readonly clients: ClientLimits;
   readonly accessLog: boolean;
   /** Absolute paths; undefined for a certificate of the own authority. */
   readonly tls: CertificateFiles | undefined;
@@ -147,6 +162,7 @@ export function readSettings(options: ServerOptions): Settings {
       requestsPerSecond: readCount('--requests-per-second', options.requestsPerSecond, 0, MAX_COUNT, 0),
       bodyBytes: readCount('--max-body', options.maxBodyMB, 0, MAX_COUNT, 0) * 1024 * 1024,
     },
+    clients: readClientLimits(options),
     tls: readTls(options),
     redirectToHttps: options.httpsRedirect !== false && !isLoopbackDomain(domain),
     trustedProxies: (options.trustedProxies ?? []).map(readProxyRange),
@@ -158,6 +174,18 @@ export function readSettings(options: ServerOptions): Settings {
       diskSizeMB: readCount('--disk', options.diskSizeMB, DEFAULT_LIMITS.diskSizeMB, 16_777_216, 64),
       processes: DEFAULT_LIMITS.processes,
     },
+  };
+}
+
+function readClientLimits(options: ServerOptions): ClientLimits {
+  const { headBytes, headerCount, headTime, idleTime } = defaultClientLimits;
+  const { maxHeaderKB, maxHeaderLines, headerTimeoutSeconds, idleTimeoutSeconds } = options;
+  return {
+    // HTTP/2 libraries take no more of one request.
+    headBytes: readCount('--max-header', maxHeaderKB, headBytes / 1024, 128, 4) * 1024,
+    headerCount: readCount('--max-header-lines', maxHeaderLines, headerCount, 1000, 20),
+    headTime: readCount('--header-timeout', headerTimeoutSeconds, headTime / 1000, 600) * 1000,
+    idleTime: readCount('--idle-timeout', idleTimeoutSeconds, idleTime / 1000, 86_400) * 1000,
   };
 }
 

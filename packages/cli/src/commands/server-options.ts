@@ -19,6 +19,10 @@ export interface ServerFlags {
   readonly connectionsPerClient?: number;
   readonly requestsPerSecond?: number;
   readonly maxBody?: number;
+  readonly maxHeader?: number;
+  readonly maxHeaderLines?: number;
+  readonly headerTimeout?: number;
+  readonly idleTimeout?: number;
   readonly accessLog?: boolean;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -55,6 +59,14 @@ export function addServerOptions(command: Command): Command {
     .option('--connections-per-client <number>', 'from one address at once; 0: any (default: 4096)', wholeNumber)
     .option('--requests-per-second <number>', 'to one sandbox (default: 0, any)', wholeNumber)
     .option('--max-body <MiB>', 'body of a request to a public URL (default: 0, any)', wholeNumber)
+    .option('--max-header <KiB>', 'head of a request or an answer (default: 64)', wholeNumber)
+    .option('--max-header-lines <number>', 'of a request or an answer (default: 200)', wholeNumber)
+    .option('--header-timeout <seconds>', 'in which the head of a request has to come (default: 30)', wholeNumber)
+    .option(
+      '--idle-timeout <seconds>',
+      'after which a connection without requests is ended (default: 620)',
+      wholeNumber,
+    )
     .option('--access-log', 'log every answer of the gateways in logs/access.log')
     .option('--tls-cert <file>', 'certificate for the domain and *.DOMAIN, in PEM; taken again when it changes')
     .option('--tls-key <file>', 'its key')
@@ -75,6 +87,9 @@ export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boole
     cpus,
     disk,
     maxBody,
+    maxHeader,
+    headerTimeout,
+    idleTimeout,
     keep,
     ...same
   } = flags;
@@ -85,6 +100,9 @@ export function serverOptions(flags: ServerFlags): ServerOptions & { keep: boole
     memoryMB: memory,
     cpuCount: cpus,
     maxBodyMB: maxBody,
+    maxHeaderKB: maxHeader,
+    headerTimeoutSeconds: headerTimeout,
+    idleTimeoutSeconds: idleTimeout,
     diskSizeMB: disk,
     keep: keep ?? false,
   };

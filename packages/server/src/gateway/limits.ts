@@ -1,14 +1,16 @@
 // Every bound of the gateway in one place. Times are in milliseconds, sizes in bytes.
 
+import { type ClientLimits, defaultClientLimits } from '@sandport/protocol/routes';
+
 const KIB = 1024;
 const SECOND = 1000;
 
 export const limits = {
   /** A request head or response head with all its header lines. */
-  headBytes: 64 * KIB,
-  headerCount: 200,
+  headBytes: defaultClientLimits.headBytes,
+  headerCount: defaultClientLimits.headerCount,
   /** The request target; leaves room for the header lines beside it. */
-  targetBytes: 32 * KIB,
+  targetBytes: defaultClientLimits.headBytes / 2,
   /** The trailer section of a chunked body. */
   trailerBytes: 16 * KIB,
   /** One line that gives a chunk's size, with its extensions. */
@@ -18,9 +20,9 @@ export const limits = {
   firstBytesTime: 30 * SECOND,
   tlsHandshakeTime: 10 * SECOND,
   /** From the first byte of a request head to its last. */
-  headTime: 30 * SECOND,
-  /** Longer than load balancers in front keep theirs, so that they end idle connections and no request meets a FIN. */
-  idleTime: 620 * SECOND,
+  headTime: defaultClientLimits.headTime,
+  /** By default longer than load balancers in front keep theirs, so that they end idle connections and no request meets a FIN. */
+  idleTime: defaultClientLimits.idleTime,
   /** How long bytes of a refused request are read and dropped, so that the answer is not lost to a reset. */
   lingerTime: 5 * SECOND,
   /** How long a peer may leave bytes unread that a closing connection still has to send. */
@@ -71,3 +73,16 @@ export const limits = {
   /** How often time limits are looked at. */
   sweepInterval: 1 * SECOND,
 } as const;
+
+/** Takes what the operator has set, before the first connection: parts of a connection are made to these measures. */
+export function setClientLimits(given: ClientLimits): void {
+  Object.assign(limits, given, { targetBytes: given.headBytes / 2 });
+}
+
+/** What Node takes when nothing is said. */
+const HEADER_LIST_BYTES = 65_535;
+
+/** As HTTP/2 counts, with 32 bytes beside each field (RFC 9113, section 6.5.2): what is beyond our own limit gets an answer. */
+export function headerListSize(): number {
+  return Math.max(HEADER_LIST_BYTES, limits.headBytes + 32 * limits.headerCount);
+}

@@ -4,6 +4,7 @@
 import type { GatewayDownward, GatewayTls, TrafficUsage } from '@sandport/protocol/routes';
 import { ControlLink } from './control-link.ts';
 import { Gateway } from './gateway.ts';
+import { setClientLimits } from './limits.ts';
 
 /** How long a worker serves without a control process before it ends. */
 const ORPHAN_TIME = 15 * 60 * 1000;
@@ -36,6 +37,7 @@ async function stop(graceMs: number): Promise<void> {
 
 async function start(message: GatewayDownward & { type: 'snapshot' }): Promise<void> {
   try {
+    if (message.settings.clients !== undefined) setClientLimits(message.settings.clients);
     const wake = (sandboxId: string) => link.send({ type: 'wake', sandboxId });
     const tellUsage = (usage: TrafficUsage) => link.send({ type: 'usage', usage });
     gateway = await Gateway.start({ ...message, wake, tellUsage });

@@ -3,21 +3,22 @@
 import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Arrival, Client, GatewayContext } from '../context.ts';
-import { limits } from '../limits.ts';
+import { headerListSize, limits } from '../limits.ts';
 import type { Expiring } from '../sweep.ts';
 import { StreamExchange } from './stream-exchange.ts';
 
-const SESSION_OPTIONS = {
+const sessionOptions = () => ({
   settings: {
     maxConcurrentStreams: limits.streamsPerSession,
     initialWindowSize: limits.streamWindow,
+    maxHeaderListSize: headerListSize(),
     // WebSockets (RFC 8441).
     enableConnectProtocol: true,
   },
   maxHeaderListPairs: limits.headerCount + 5,
   maxSessionMemory: limits.sessionMemory / 1_000_000,
   maxSendHeaderBlockLength: 2 * limits.headBytes,
-};
+});
 
 export class Http2Connection implements Client, Expiring {
   deadline: number;
@@ -37,7 +38,7 @@ export class Http2Connection implements Client, Expiring {
     this.#idleSince = context.sweep.now;
     this.#answeredAt = context.sweep.now;
     this.deadline = context.sweep.now + limits.streamCheckInterval;
-    this.#session = performServerHandshake(socket, SESSION_OPTIONS);
+    this.#session = performServerHandshake(socket, sessionOptions());
     this.#session.setLocalWindowSize(limits.sessionWindow);
     this.#session.on('stream', (stream: ServerHttp2Stream, _headers, _flags, raw: string[]) => {
       this.#onStream(new StreamExchange(stream, raw, arrival, context), stream);

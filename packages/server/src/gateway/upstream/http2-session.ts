@@ -2,7 +2,7 @@
 
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Socket } from 'node:net';
-import { limits } from '../limits.ts';
+import { headerListSize, limits } from '../limits.ts';
 import type { Expiring, Sweep } from '../sweep.ts';
 import { type Dial, dial } from './dial.ts';
 import type { TunnelTarget } from './loopback-tunnel.ts';
@@ -24,13 +24,17 @@ export interface SessionOwner {
   forget(session: Http2Session): void;
 }
 
-const OPTIONS = {
-  settings: { enablePush: false, initialWindowSize: limits.streamWindow },
+const options = () => ({
+  settings: {
+    enablePush: false,
+    initialWindowSize: limits.streamWindow,
+    maxHeaderListSize: headerListSize(),
+  },
   maxHeaderListPairs: limits.headerCount + 5,
   maxSessionMemory: limits.sessionMemory / 1_000_000,
   maxSendHeaderBlockLength: 2 * limits.headBytes,
   maxReservedRemoteStreams: 0,
-};
+});
 
 export class Http2Session implements Expiring {
   deadline: number;
@@ -90,7 +94,7 @@ export class Http2Session implements Expiring {
   }
 
   #onSocket(socket: Socket): void {
-    const session = connect('http://sandbox', { ...OPTIONS, createConnection: () => socket });
+    const session = connect('http://sandbox', { ...options(), createConnection: () => socket });
     this.#session = session;
     session.setLocalWindowSize(limits.sessionWindow);
     session.once('remoteSettings', () => {
