@@ -3,6 +3,9 @@ import type { Socket } from 'node:net';
 import { ReadBuffers, sharedBuffer } from '../gateway/read-buffers.ts';
 import { readInto } from '../gateway/read-into.ts';
 
+/** Worth a buffer of its own for a while, out of which bytes are written on without a copy. */
+const LARGE_READ = 16_384;
+
 /** What of the bytes may go on to the other side: a part of them, or others. */
 export type Filter = (bytes: Buffer) => Buffer;
 
@@ -11,7 +14,7 @@ export class RelayReader {
   readonly #to: Socket;
   readonly #filter: Filter;
   readonly #buffers = new ReadBuffers();
-  #isFull = false;
+  #isLarge = false;
 
   constructor(from: Socket, to: Socket, filter: Filter) {
     this.#from = from;
@@ -23,10 +26,10 @@ export class RelayReader {
   start(): void {
     const own = readInto(this.#from, sharedBuffer, {
       read: (length, buf) => {
-        this.#isFull = length === buf.length;
-        this.#forward(buf.subarray(0, length));
+        this.#isLarge = length >= LARGE_READ;
+        this.#forward(buf, length);
       },
-      next: () => this.#buffers.next(this.#isFull),
+      next: () => this.#buffers.next(this.#isLarge),
     });
     if (!own) this.#from.on('data', (chunk: Buffer) => this.#pass(this.#filter(chunk)));
     this.#to.on('drain', () => this.#resume());
@@ -35,12 +38,11 @@ export class RelayReader {
   }
 
   /** Of bytes in a buffer that is read into again. */
-  #forward(chunk: Buffer): void {
-    const isLent = this.#buffers.owns(chunk);
-    const bytes = this.#filter(chunk);
-    if (bytes.buffer !== chunk.buffer) this.#pass(bytes);
-    else if (!isLent) this.#pass(Buffer.from(bytes));
-    else this.#lend(bytes);
+  #forward(buf: Buffer, length: number): void {
+    const bytes = this.#filter(buf.subarray(0, length));
+    if (bytes.buffer !== buf.buffer) this.#pass(bytes);
+    else if (this.#buffers.owns(buf)) this.#lend(bytes);
+    else this.#pass(Buffer.from(bytes));
   }
 
   #pass(bytes: Buffer): void {
