@@ -41,15 +41,17 @@ export class SandportServer {
    *
    * @param home of an installation of the test's own; the machine's when left out
    * @param addresses of the gateway
+   * @param parent of the data directory
    */
   static async start(
     runtime: string,
     extra: readonly string[] = [],
     home?: string,
     addresses: readonly string[] = ['127.0.0.1', '[::1]'],
+    parent = tmpdir(),
   ): Promise<SandportServer> {
     requireRoot();
-    const data = await mkdtemp(join(tmpdir(), 'sandport-test-'));
+    const data = await mkdtemp(join(parent, 'sandport-test-'));
     const port = await freePort();
     const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1'];
     const listen = addresses.flatMap((address) => ['--listen', `${address}:${port}`]);

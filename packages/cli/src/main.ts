@@ -6,6 +6,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addEnvCommand } from './commands/env.ts';
 import { addEventsCommand } from './commands/events.ts';
 import { addExecCommand } from './commands/exec.ts';
+import { addKeyCommand } from './commands/key.ts';
 import { addKillCommand } from './commands/kill.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLogsCommand } from './commands/logs.ts';
@@ -41,6 +42,7 @@ const commands = [
   addMetricsCommand,
   addLogsCommand,
   addEventsCommand,
+  addKeyCommand,
   addTrustCommand,
   addDoctorCommand,
 ];

@@ -317,3 +317,30 @@ export const Webhook = Type.Object({
   failure: Type.Optional(Type.String()),
 });
 export type Webhook = Static<typeof Webhook>;
+
+/** Without the key itself. */
+export const ApiKey = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  /** What a person tells it by. */
+  mask: Type.Object({
+    prefix: Type.String(),
+    valueLength: Type.Integer(),
+    maskedValuePrefix: Type.String(),
+    maskedValueSuffix: Type.String(),
+  }),
+  createdAt: Type.String(),
+  /** An extension: sandboxes of this key that run at once; absent: as many as the server has room for. */
+  maxSandboxes: Type.Optional(Type.Integer()),
+});
+export type ApiKey = Static<typeof ApiKey>;
+
+/** Answered once, when it is made. */
+export const NewApiKey = Type.Object({ ...ApiKey.properties, key: Type.String() });
+export type NewApiKey = Static<typeof NewApiKey>;
+
+export const CreateApiKeyBody = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 256 }),
+  maxSandboxes: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
+});
+export type CreateApiKeyBody = Static<typeof CreateApiKeyBody>;

@@ -6,6 +6,8 @@ import { readIfThere, writeFileAtomically } from './files.ts';
 
 /** Where gateway workers find the control process, in the data directory. */
 export const GATEWAY_SOCKET = 'gateway.sock';
+/** Where records are kept, in the data directory. */
+export const DATABASE = 'sandport.db';
 
 export interface DataDirectory {
   readonly path: string;

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { Histogram } from '@sandport/protocol/histogram';
 import { createApi } from './api/server.ts';
 import { type ConnectionFile, publicDomain } from './connection-file.ts';
-import { GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
+import { DATABASE, GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
 import { machineNameservers } from './dns/resolver.ts';
 import { checkMachine } from './doctor/doctor.ts';
 import { WebhookAddresses } from './events/webhook-address.ts';
@@ -62,7 +62,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const data = await openDataDirectory(settings.data);
   const { logger, close: closeLogger } = openLogger(data.file('logs/server.log'));
   opened.defer(closeLogger);
-  const database = openDatabase(data.file('sandport.db'));
+  const database = openDatabase(data.file(DATABASE));
   opened.defer(() => database.close());
   const installation = await readInstallation();
   const domain = publicDomain(settings);
@@ -132,6 +132,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }, certificates.checkMs);
   opened.defer(() => clearInterval(renewal));
 
+  const apiKeys = new ApiKeys(database);
   const events = new EventRecords(database);
   const webhooks = new Webhooks({
     store: new WebhookRecords(database, new Sealer(data.seed, 'webhook-secrets')),
@@ -152,6 +153,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     domain,
     nameservers: [NEIGHBOUR_ADDRESS],
     maxSandboxes: settings.maxSandboxes,
+    maxSnapshots: settings.maxSnapshots,
+    maxSandboxesOfKey: (id) => apiKeys.get(id)?.maxSandboxes,
     concurrentStarts: availableParallelism() * 2,
     log,
     events,
@@ -170,7 +173,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   opened.use(usage);
 
-  const apiKeys = new ApiKeys(database);
   const api = await createApi({
     sandboxes,
     usage,
@@ -178,7 +180,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     events,
     webhooks,
     tokens,
-    identifyKey: (key) => apiKeys.identify(key),
+    apiKeys,
     prometheus: async () => toPrometheus(await gateways.reports(), { runningSandboxes: sandboxes.runningCount, wakes }),
     logger,
   });
@@ -215,5 +217,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function machineApiKey(apiKeys: ApiKeys, connectionPath: string): Promise<string> {
   const before = await readIfThere(connectionPath);
   const key = before === undefined ? undefined : (JSON.parse(before) as Partial<ConnectionFile>).apiKey;
-  return key !== undefined && apiKeys.identify(key) !== undefined ? key : apiKeys.create('this machine');
+  return key !== undefined && apiKeys.identify(key) !== undefined
+    ? key
+    : apiKeys.create('this machine', { manages: true }).key;
 }

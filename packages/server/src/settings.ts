@@ -65,6 +65,8 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly string[] | undefined;
   /** Sandboxes alive at once. Default 1000. */
   readonly maxSandboxes?: number | undefined;
+  /** Snapshots kept at once, beside those of paused sandboxes. Default 1000. */
+  readonly maxSnapshots?: number | undefined;
   /** The most sandboxes kept started ahead of demand. Default: 4 a processor, in a twentieth of the memory. */
   readonly warm?: number | undefined;
   /** Memory of a sandbox, in MiB. Default 1024. */
@@ -96,6 +98,7 @@ export interface Settings {
   readonly redirectToHttps: boolean;
   readonly trustedProxies: readonly string[];
   readonly maxSandboxes: number;
+  readonly maxSnapshots: number;
   readonly warm: number;
   readonly limits: ResourceLimits;
 }
@@ -167,6 +170,7 @@ export function readSettings(options: ServerOptions): Settings {
     redirectToHttps: options.httpsRedirect !== false && !isLoopbackDomain(domain),
     trustedProxies: (options.trustedProxies ?? []).map(readProxyRange),
     maxSandboxes: readCount('--max-sandboxes', options.maxSandboxes, 1000, 2000),
+    maxSnapshots: readCount('--max-snapshots', options.maxSnapshots, 1000, 100_000, 0),
     warm: readCount('--warm', options.warm, defaultWarm(), 1000, 0),
     limits: {
       memoryMB: readCount('--memory', options.memoryMB, DEFAULT_LIMITS.memoryMB, 1_048_576, 128),

@@ -28,6 +28,7 @@ export interface ServerFlags {
   readonly tlsKey?: string;
   readonly httpsRedirect?: boolean;
   readonly maxSandboxes?: number;
+  readonly maxSnapshots?: number;
   readonly warm?: number;
   readonly memory?: number;
   readonly cpus?: number;
@@ -73,6 +74,7 @@ export function addServerOptions(command: Command): Command {
     .option('--no-https-redirect', 'serve HTTP too on a domain that is no loopback one')
     .option('--trusted-proxies <cidr,...>', 'proxies in front that may say who their clients are', list)
     .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
+    .option('--max-snapshots <number>', 'snapshots kept at once (default: 1000)', wholeNumber)
     .option('--warm <number>', 'most sandboxes kept started ahead of demand (default: 4 a processor)', wholeNumber)
     .option('--memory <MiB>', 'memory of a sandbox (default: 1024)', wholeNumber)
     .option('--cpus <number>', 'processors of a sandbox (default: 2)', wholeNumber)

@@ -33,6 +33,8 @@ export function answerErrors(app: FastifyInstance): void {
 
 function toSandportError(error: FastifyError): SandportError {
   if (error instanceof SandportError) return error;
+  if (isDiskFull(error))
+    return new SandportError('capacity_exhausted', 'the machine is full: its disk is', { cause: error });
   if (error.validation !== undefined) {
     return new SandportError('validation_failed', `validation error: ${error.message}`, { cause: error });
   }
@@ -46,3 +48,11 @@ function toSandportError(error: FastifyError): SandportError {
   }
   return new SandportError('internal_error', 'an internal error occurred', { cause: error });
 }
+
+/** Of the store, or of a file. */
+function isDiskFull(error: unknown): boolean {
+  const { errcode, code } = error as { errcode?: number; code?: string };
+  return errcode === SQLITE_FULL || code === 'ENOSPC';
+}
+
+const SQLITE_FULL = 13;

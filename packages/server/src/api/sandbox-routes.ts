@@ -35,7 +35,7 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     '/sandboxes',
     { schema: { summary: 'Create a sandbox', body: CreateSandboxBody, response: { 201: Sandbox } } },
     async (request, reply) => {
-      const record = await sandboxes.create(createRequest(request.body));
+      const record = await sandboxes.create(createRequest(request.body, request.apiKey.id));
       return reply.status(201).send(sandboxAnswer(record, tokens));
     },
   );
@@ -45,7 +45,7 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     { schema: { summary: 'Create a sandbox, always secured', body: CreateSandboxV2Body, response: { 201: Sandbox } } },
     async (request, reply) => {
       const body = { timeout: DEFAULT_TIMEOUT_SECONDS_V2, ...request.body, secure: true };
-      const record = await sandboxes.create(createRequest(body));
+      const record = await sandboxes.create(createRequest(body, request.apiKey.id));
       return reply.status(201).send(sandboxAnswer(record, tokens));
     },
   );
@@ -99,9 +99,10 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
   );
 };
 
-function createRequest(body: CreateSandboxBody): CreateRequest {
+function createRequest(body: CreateSandboxBody, apiKeyId: string): CreateRequest {
   const network = body.network ?? {};
   return {
+    apiKeyId,
     template: body.templateID,
     timeoutSeconds: body.timeout ?? DEFAULT_TIMEOUT_SECONDS,
     secure: body.secure ?? false,

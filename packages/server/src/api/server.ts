@@ -6,6 +6,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { requireApiKey } from './authentication.ts';
 import { answerErrors } from './error-answers.ts';
 import { type EventRoutesOptions, eventRoutes } from './event-routes.ts';
+import { type KeyRoutesOptions, keyRoutes } from './key-routes.ts';
 import { type LogRoutesOptions, logRoutes } from './log-routes.ts';
 import { type MetricsRoutesOptions, metricsRoutes } from './metrics-routes.ts';
 import { networkRoutes } from './network-routes.ts';
@@ -26,9 +27,8 @@ export interface ApiOptions
     MetricsRoutesOptions,
     LogRoutesOptions,
     EventRoutesOptions,
-    WebhookRoutesOptions {
-  /** The ID of a key, or undefined when it is not valid. */
-  readonly identifyKey: (key: string) => string | undefined;
+    WebhookRoutesOptions,
+    KeyRoutesOptions {
   readonly logger: FastifyBaseLogger;
 }
 
@@ -62,7 +62,10 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   );
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   await app.register(async (scope) => {
-    scope.addHook('onRequest', requireApiKey(options.identifyKey));
+    scope.addHook(
+      'onRequest',
+      requireApiKey((key) => options.apiKeys.identify(key)),
+    );
     await scope.register(sandboxRoutes, options);
     await scope.register(timeoutRoutes, options);
     await scope.register(metricsRoutes, options);
@@ -74,6 +77,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     await scope.register(snapshotRoutes, options);
     await scope.register(eventRoutes, options);
     await scope.register(webhookRoutes, options);
+    await scope.register(keyRoutes, options);
   });
   return app;
 }

@@ -79,7 +79,7 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = a
     },
     async (request, reply) => {
       const { timeout = DEFAULT_FORK_SECONDS, count = 1 } = request.body ?? {};
-      const forks = await sandboxes.fork(readSandboxId(request.params.sandboxID), count, timeout);
+      const forks = await sandboxes.fork(readSandboxId(request.params.sandboxID), count, timeout, request.apiKey.id);
       return reply
         .status(201)
         .send(

@@ -1,6 +1,8 @@
 // Root, set-up, disk space, control groups, namespaces.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DATABASE } from '../data-directory.ts';
 import { isUnified } from '../host/cgroups.ts';
 import { readInstallation } from '../host/image/installation.ts';
 import { runCommand } from '../host/run-command.ts';
@@ -61,6 +63,8 @@ export const machineChecks: readonly Check[] = [
       const { bavail, bsize } = await statfs(data);
       const free = Math.floor((bavail * bsize) / GIB);
       if (free >= LEAST_DISK_GIB) return `${free} GiB free at ${data}`;
+      // What lives there already needs a server most of all when there is no room.
+      if (existsSync(join(data, DATABASE))) return `${free} GiB free at ${data}, which is little`;
       throw new Complaint(
         `${free} GiB free at ${data}, at least ${LEAST_DISK_GIB} are needed`,
         'free space, or give --data DIR',

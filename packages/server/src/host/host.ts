@@ -10,6 +10,7 @@ import type { EgressTraffic } from '../egress/messages.ts';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
 import { type AgentPlace, initialiseAgent, untilAgentListens } from './agent-client.ts';
 import { readAgentLog } from './agent-log.ts';
+import { assertDisk, assertMemory } from './capacity.ts';
 import { removeCgroups } from './cgroups.ts';
 import { DiskStore, type SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
@@ -482,6 +483,18 @@ export class Host {
   /** What a sandbox uses. Throws an Error with the system's code when it has ended. */
   usage({ container, disk }: Placement): Promise<Usage> {
     return readUsage(`/sandport/${this.#options.instance}/${container}`, this.#disks.directoryOf(disk));
+  }
+
+  /** Throws `capacity_exhausted` when the machine has no room for one more sandbox. */
+  assertCapacity(): void {
+    assertMemory();
+    assertDisk(this.#options.dataDirectory);
+  }
+
+  /** Throws `capacity_exhausted` when the disk has no room for a snapshot of a sandbox that runs. */
+  async assertRoomFor(placement: Placement): Promise<void> {
+    const { memoryBytes, diskBytes } = await this.usage(placement).catch(() => ({ memoryBytes: 0, diskBytes: 0 }));
+    assertDisk(this.#options.dataDirectory, this.keepsMemory ? memoryBytes + diskBytes : 0);
   }
 
   /** Whether the kernel has ended processes of a sandbox because it was at its memory limit. */

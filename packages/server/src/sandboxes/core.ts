@@ -34,8 +34,8 @@ export interface Core {
   /** Domain of the public URLs, with the gateway's port where it is not 443. */
   readonly domain: string;
   readonly nameservers: readonly string[];
-  /** Throws `too_many_sandboxes` when one more may not run. */
-  readonly assertRoom: () => void;
+  /** Throws `too_many_sandboxes` or `capacity_exhausted` when one more of this key may not run. */
+  readonly assertRoom: (apiKeyId: string | undefined) => void;
   /** Throws `shutting_down`. */
   readonly assertOpen: () => void;
   /** Aborted when there is no time to try again what failed. */

@@ -28,12 +28,13 @@ export class Pausing {
   }
 
   /**
-   * Pauses a sandbox that runs; the caller holds its lock. When it throws, the sandbox runs on. Throws `not_supported`
-   * or `sandbox_pause_failed`.
+   * Pauses a sandbox that runs; the caller holds its lock. When it throws, the sandbox runs on. Throws `not_supported`,
+   * `capacity_exhausted` or `sandbox_pause_failed`.
    */
   async pause(record: RunningSandbox, keepMemory: boolean): Promise<PausedSandbox> {
     const { records, host, routes, tokens, timers, log, now } = this.#core;
     assertKeepable(keepMemory, host.keepsMemory);
+    await host.assertRoomFor(record.placement);
     const asked = now();
     const snapshot = newSnapshotId();
     const pausing = records.update({ ...record, state: 'pausing', snapshot });
@@ -84,7 +85,7 @@ export class Pausing {
    */
   async resume(paused: PausedSandbox, seconds: number, restart = false): Promise<RunningSandbox> {
     const { records, host, log, now } = this.#core;
-    this.#core.assertRoom();
+    this.#core.assertRoom(paused.spec.apiKeyId);
     const asked = now();
     // A disk has to be let go of first; memory goes on elsewhere while the old place is being removed.
     if (!host.keepsMemory) await this.#removeDiskPlace(paused);

@@ -32,6 +32,8 @@ export interface SandboxSpec {
   readonly limits: ResourceLimits;
   readonly lifecycle: Lifecycle;
   readonly defaults: TemplateDefaults;
+  /** With which it was created; absent in records of older versions. */
+  readonly apiKeyId?: string;
 }
 
 /** What a template says about every command, kept because the template may change. */

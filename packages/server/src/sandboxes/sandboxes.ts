@@ -55,6 +55,10 @@ export interface SandboxesOptions {
   readonly nameservers: readonly string[];
   /** Sandboxes alive at once; one more is answered with `too_many_sandboxes`. */
   readonly maxSandboxes: number;
+  /** Snapshots kept at once; one more is answered with `too_many_snapshots`. */
+  readonly maxSnapshots: number;
+  /** Sandboxes of one API key that run at once; undefined: any number. */
+  readonly maxSandboxesOfKey: (apiKeyId: string) => number | undefined;
   /** Starts that go on at once; more wait for their turn. */
   readonly concurrentStarts: number;
   readonly log: SandboxEvents;
@@ -73,6 +77,7 @@ export interface CreateRequest {
   readonly envVars: Readonly<Record<string, string>>;
   readonly network: NetworkSpec;
   readonly lifecycle: LifecycleRequest;
+  readonly apiKeyId: string;
 }
 
 /** One fork, or why there is none. */
@@ -114,12 +119,12 @@ export class Sandboxes {
       starts: new Semaphore(options.concurrentStarts),
       exclusive: this.#exclusive,
       now: this.#now,
-      assertRoom: () => this.#assertRoom(),
+      assertRoom: (apiKeyId) => this.#assertRoom(apiKeyId),
       assertOpen: () => this.#assertOpen(),
       ending: this.#ending.signal,
     };
     this.#pausing = new Pausing(this.#core);
-    this.#snapshots = new Snapshots(this.#core, options.snapshotStore);
+    this.#snapshots = new Snapshots(this.#core, options.snapshotStore, options.maxSnapshots);
   }
 
   /** Adopts what still runs, removes what nobody owns. To be called once, first. */
@@ -164,6 +169,7 @@ export class Sandboxes {
           ...origin.spec,
           metadata: request.metadata,
           secure: request.secure,
+          apiKeyId: request.apiKeyId,
           network: request.network,
           lifecycle: lifecycleOf(request.lifecycle, request.timeoutSeconds, this.#options.host.keepsMemory),
         },
@@ -179,7 +185,7 @@ export class Sandboxes {
   }
 
   /** Makes `count` sandboxes that go on where this one is now; each succeeds or fails by itself. */
-  fork(id: string, count: number, timeoutSeconds: number): Promise<Fork[]> {
+  fork(id: string, count: number, timeoutSeconds: number, apiKeyId: string): Promise<Fork[]> {
     return this.#tracked(async () => {
       this.#assertOpen();
       this.#assertTimeout(timeoutSeconds);
@@ -190,13 +196,13 @@ export class Sandboxes {
         const parent = this.#running(id, 'forked');
         // It is gone when the forks run, and nobody's after a crash.
         await this.#snapshots.capture(parent, snapshot, false);
-        return parent.spec;
+        return { ...parent.spec, apiKeyId };
       });
       return this.#snapshots.reading(snapshot, () =>
         Promise.all(
           Array.from({ length: count }, async (): Promise<Fork> => {
             try {
-              this.#assertRoom();
+              this.#assertRoom(apiKeyId);
               const record = newRecord(spec, timeoutSeconds, this.#now());
               const source = { kind: 'snapshot', id: snapshot } as const;
               return { sandbox: await this.#create(record, { source, agentOf: id, step: 'fork' }) };
@@ -253,7 +259,7 @@ export class Sandboxes {
         "You cannot create a sandbox without public access unless you enable secure envd access via 'secure' flag.",
       );
     }
-    this.#assertRoom();
+    this.#assertRoom(request.apiKeyId);
   }
 
   /** What a creation begins with. Throws `template_not_found`. */
@@ -294,14 +300,24 @@ export class Sandboxes {
     }
   }
 
-  #assertRoom(): void {
-    const alive = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused').length;
+  /** Throws `too_many_sandboxes` or `capacity_exhausted`. */
+  #assertRoom(apiKeyId: string | undefined): void {
+    const all = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused');
+    const most = apiKeyId === undefined ? undefined : this.#options.maxSandboxesOfKey(apiKeyId);
+    if (most !== undefined && all.filter(({ spec }) => spec.apiKeyId === apiKeyId).length >= most) {
+      throw new SandportError(
+        'too_many_sandboxes',
+        `you have reached the maximum number of concurrent sandboxes of this API key (${most})`,
+      );
+    }
+    const alive = all.length;
     if (alive >= this.#options.maxSandboxes) {
       throw new SandportError(
         'too_many_sandboxes',
         `you have reached the maximum number of concurrent sandboxes (${this.#options.maxSandboxes})`,
       );
     }
+    this.#options.host.assertCapacity();
   }
 
   /** One that runs or is paused. Throws `sandbox_not_found`. */

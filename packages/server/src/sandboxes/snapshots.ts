@@ -16,12 +16,15 @@ const TAG = /^[A-Za-z0-9_.-]{1,128}$/;
 export class Snapshots {
   readonly #core: Core;
   readonly #store: SnapshotRecordStore;
+  readonly #most: number;
   readonly #records = new Map<string, SnapshotRecord>();
   /** How many starts read a snapshot now: its files stay until they have. */
   readonly #readers = new Map<string, number>();
 
-  constructor(core: Core, store: SnapshotRecordStore) {
+  /** @param most snapshots kept at once; one more is answered with `too_many_snapshots` */
+  constructor(core: Core, store: SnapshotRecordStore, most: number) {
     this.#core = core;
+    this.#most = most;
     this.#store = store;
   }
 
@@ -47,6 +50,9 @@ export class Snapshots {
   async create(record: RunningSandbox, givenName: string | undefined): Promise<SnapshotRecord> {
     const { log, now } = this.#core;
     const name = givenName === undefined ? undefined : readName(givenName);
+    if (this.#records.size >= this.#most) {
+      throw new SandportError('too_many_snapshots', `there are ${this.#most} snapshots already, which is the most`);
+    }
     const id = newSnapshotId();
     const asked = now();
     await this.capture(record, id, true);
@@ -64,11 +70,12 @@ export class Snapshots {
 
   /**
    * Writes down a sandbox that runs on; the caller holds its lock. Requests wait meanwhile, connections are cut. Throws
-   * `not_supported` or `snapshot_failed`.
+   * `not_supported`, `capacity_exhausted` or `snapshot_failed`.
    */
   async capture(record: RunningSandbox, id: string, durable: boolean): Promise<void> {
     const { host, records, routes, tokens, log } = this.#core;
     assertKeepable(true, host.keepsMemory);
+    await host.assertRoomFor(record.placement);
     await routes.setRoute(heldRoute(record, tokens, false));
     faultPoint('snapshot:held');
     try {

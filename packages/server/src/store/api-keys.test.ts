@@ -13,14 +13,14 @@ test('a key is known, also after a restart, and has the form that the official c
   const path = join(root.path, 'x.db');
   const database = openDatabase(path);
   const keys = new ApiKeys(database);
-  const key = keys.create('one');
+  const { key } = keys.create('one');
   assert.match(key, /^e2b_[0-9a-f]{40}$/);
-  const id = keys.identify(key);
+  const id = keys.identify(key)?.id;
   assert(id !== undefined);
   database.close();
   const reopened = openDatabase(path);
-  assert.equal(new ApiKeys(reopened).identify(key), id);
-  assert.equal(new ApiKeys(reopened).count, 1);
+  assert.equal(new ApiKeys(reopened).identify(key)?.id, id);
+  assert.equal(new ApiKeys(reopened).list().length, 1);
   reopened.close();
 });
 
@@ -28,10 +28,10 @@ test('each key is another, with an ID of its own', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));
   const keys = new ApiKeys(database);
-  const made = [keys.create('same name'), keys.create('same name')];
+  const made = [keys.create('same name').key, keys.create('same name').key];
   assert.equal(new Set(made).size, 2);
-  assert.equal(new Set(made.map((key) => keys.identify(key))).size, 2);
-  assert.equal(keys.count, 2);
+  assert.equal(new Set(made.map((key) => keys.identify(key)?.id)).size, 2);
+  assert.equal(keys.list().length, 2);
   database.close();
 });
 
@@ -39,7 +39,7 @@ test('what is not a key, or nearly one, is not known', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));
   const keys = new ApiKeys(database);
-  const key = keys.create('one');
+  const { key } = keys.create('one');
   const other = key.endsWith('0') ? '1' : '0';
   for (const wrong of [
     '',
@@ -58,7 +58,7 @@ test('what is not a key, or nearly one, is not known', async () => {
 test('no file of the database has the key in it, as text or as bytes', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));
-  const key = new ApiKeys(database).create('a name that is stored');
+  const key = new ApiKeys(database).create('a name that is stored').key;
   const secret = key.slice('e2b_'.length);
   const check = async (): Promise<void> => {
     const names = await readdir(root.path);
@@ -70,4 +70,25 @@ test('no file of the database has the key in it, as text or as bytes', async () 
   await check();
   database.close();
   await check();
+});
+
+test('a key has a limit or none, is told from others by its end, and is of no use once it is deleted', async () => {
+  await using root = await mkdtempDisposable(prefix);
+  const database = openDatabase(join(root.path, 'x.db'));
+  const keys = new ApiKeys(database);
+  const own = keys.create('own', { manages: true });
+  const guest = keys.create('guest', { maxSandboxes: 3 });
+  assert.deepEqual(
+    keys.list().map(({ name, manages, maxSandboxes }) => [name, manages, maxSandboxes]),
+    [
+      ['own', true, undefined],
+      ['guest', false, 3],
+    ],
+  );
+  assert(guest.key.endsWith(guest.record.ending) && guest.record.ending.length === 4);
+  keys.delete(guest.record.id);
+  assert.equal(keys.identify(guest.key), undefined);
+  assert.equal(keys.get(guest.record.id), undefined);
+  assert.equal(keys.identify(own.key)?.id, own.record.id);
+  database.close();
 });

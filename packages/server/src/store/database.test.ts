@@ -21,7 +21,7 @@ test('a new database has the newest version, and is left as it is when opened ag
   const path = join(root.path, 'x.db');
   const first = openDatabase(path);
   assert.equal(version(first), migrations.length);
-  first.exec("INSERT INTO api_keys VALUES ('1', 'one', x'00', 5)");
+  first.exec("INSERT INTO api_keys (id, name, sha256, created_at) VALUES ('1', 'one', x'00', 5)");
   first.close();
   const again = openDatabase(path);
   assert.equal(version(again), migrations.length);
@@ -93,7 +93,7 @@ test('nobody but the owner reads the database or what it writes beside it', asyn
   const path = join(root.path, 'x.db');
   await writeFile(path, '', { mode: 0o644 });
   const database = openDatabase(path);
-  database.exec("INSERT INTO api_keys VALUES ('1', 'one', x'00', 5)");
+  database.exec("INSERT INTO api_keys (id, name, sha256, created_at) VALUES ('1', 'one', x'00', 5)");
   const names = await readdir(root.path);
   assert(names.length > 1, `${names}`);
   for (const name of names) assert.equal((await stat(join(root.path, name))).mode & 0o777, 0o600, name);

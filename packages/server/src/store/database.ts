@@ -19,6 +19,7 @@ export function openDatabase(path: string): DatabaseSync {
     database.exec('BEGIN IMMEDIATE; COMMIT');
     database.exec('PRAGMA foreign_keys = ON');
     migrate(database);
+    reserveSpace(database);
   } catch (error) {
     database.close();
     if (error instanceof Error && /locked|busy/i.test(error.message)) {
@@ -31,6 +32,31 @@ export function openDatabase(path: string): DatabaseSync {
   }
   return database;
 }
+
+/** Room for the ends of some thousand sandboxes. */
+const RESERVED_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Has both files, the database and its journal, keep room for what is written later: a disk that is full must not stop
+ * sandboxes from being ended, which is what makes room.
+ */
+function reserveSpace(database: DatabaseSync): void {
+  try {
+    database.exec(`
+      CREATE TABLE reserve (bytes BLOB) STRICT;
+      INSERT INTO reserve VALUES (zeroblob(${RESERVED_BYTES}));
+      DROP TABLE reserve;
+      PRAGMA wal_checkpoint(PASSIVE);
+    `);
+  } catch (error) {
+    // There is none now, and what is there already still serves.
+    if ((error as { errcode?: number }).errcode !== SQLITE_FULL) throw error;
+    if (database.isTransaction) database.exec('ROLLBACK');
+    database.exec('DROP TABLE IF EXISTS reserve');
+  }
+}
+
+const SQLITE_FULL = 13;
 
 function migrate(database: DatabaseSync): void {
   const { user_version } = database.prepare('PRAGMA user_version').get() as { user_version: number };

@@ -71,4 +71,10 @@ export const migrations: readonly string[] = [
   // could not read them, and is told so by the number of this step.
   'SELECT 1',
   'ALTER TABLE sandboxes ADD COLUMN traffic_before TEXT',
+  `
+  ALTER TABLE api_keys ADD COLUMN manages INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE api_keys ADD COLUMN max_sandboxes INTEGER;
+  ALTER TABLE api_keys ADD COLUMN ending TEXT NOT NULL DEFAULT '';
+  UPDATE api_keys SET manages = 1;
+  `,
 ];
