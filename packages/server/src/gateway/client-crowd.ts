@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { TrafficCount } from '@sandport/protocol/routes';
 import type { Crowd } from './context.ts';
+import { TcpStream } from './tcp-stream.ts';
 
 export class ClientCrowd implements Crowd {
   readonly #limit: number;
@@ -15,20 +16,23 @@ export class ClientCrowd implements Crowd {
     this.#limit = limit;
   }
 
-  enter(address: string, socket: Socket): boolean {
-    if (this.#limit === 0 || socket.destroyed) return false;
+  enter(address: string, connection: Socket | TcpStream): boolean {
+    if (this.#limit === 0 || connection.destroyed) return false;
     const count = (this.#counts.get(address) ?? 0) + 1;
     this.#counts.set(address, count);
-    socket.once('close', () => {
-      const left = this.#counts.get(address)! - 1;
-      if (left === 0) this.#counts.delete(address);
-      else this.#counts.set(address, left);
-    });
+    if (connection instanceof TcpStream) connection.countedFor = address;
+    else connection.once('close', () => this.leave(address));
     return count + (this.elsewhere.get(address) ?? 0) > this.#limit;
   }
 
   /** Addresses with `least` connections and more. */
   usage(least: number): TrafficCount[] {
     return [...this.#counts].filter(([, count]) => count >= least);
+  }
+
+  leave(address: string): void {
+    const left = this.#counts.get(address)! - 1;
+    if (left === 0) this.#counts.delete(address);
+    else this.#counts.set(address, left);
   }
 }

@@ -4,6 +4,7 @@ import type { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
 import type { Router } from './routing/router.ts';
 import type { Sweep } from './sweep.ts';
+import type { TcpStream } from './tcp-stream.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** A client's connection, as the gateway sees it when it stops. */
@@ -28,8 +29,8 @@ export interface GatewayContext {
 
 /** What was known of a connection when it was accepted. */
 export interface Arrival {
-  /** The TCP socket, also under TLS: only it can be reset. */
-  readonly tcp: Socket;
+  /** The TCP connection, also under TLS: only it can be reset. */
+  readonly tcp: Socket | TcpStream;
   readonly secure: boolean;
   /** Of the client, or of the proxy that speaks for it. */
   readonly address: string;
@@ -46,12 +47,12 @@ export interface Arrival {
 /** Counts connections by address. */
 export interface Crowd {
   /** @returns whether the address has too many with this one */
-  enter(address: string, socket: Socket): boolean;
+  enter(address: string, connection: Socket | TcpStream): boolean;
 }
 
 /** @param announced what a load balancer in front said */
 export function arrivalOf(
-  tcp: Socket,
+  tcp: Socket | TcpStream,
   secure: boolean,
   announced?: AnnouncedClient,
   proxies?: TrustedProxies,
@@ -67,7 +68,7 @@ export function arrivalOf(
   };
 }
 
-export function remoteAddress(socket: Socket): string {
+export function remoteAddress(socket: Socket | TcpStream): string {
   const address = socket.remoteAddress ?? 'unknown';
   // An IPv4 client of a dual-stack listener.
   return address.startsWith('::ffff:') ? address.slice(7) : address;

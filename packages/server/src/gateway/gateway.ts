@@ -14,13 +14,15 @@ import { ClientCrowd } from './client-crowd.ts';
 import { type Arrival, arrivalOf, type Client, type GatewayContext, remoteAddress } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
 import { Http2Connection } from './http2/http2-connection.ts';
-import { listen, type Protocols } from './listener.ts';
+import { limits } from './limits.ts';
+import { type Accounts, listen, type Protocols } from './listener.ts';
 import { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
 import { RouteTable } from './routing/route-table.ts';
 import { Router } from './routing/router.ts';
 import { SharedUsage } from './shared-usage.ts';
 import { Sweep } from './sweep.ts';
+import { TcpStream } from './tcp-stream.ts';
 import { TlsFront } from './tls-front.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
 
@@ -47,14 +49,13 @@ export class Gateway {
   readonly #proxies: TrustedProxies;
   readonly #crowd: ClientCrowd;
   readonly #observation: Observation;
-  /** Of connections that have closed. */
-  #received = 0;
-  #sent = 0;
+  /** Of sockets that have closed, and of all other connections. */
+  readonly #traffic = { received: 0, sent: 0 };
   /** What load balancers said of their clients. */
-  readonly #announced = new WeakMap<Socket, AnnouncedClient>();
+  readonly #announced = new WeakMap<Socket | TcpStream, AnnouncedClient>();
   readonly #servers: Server[] = [];
-  /** Sockets that were accepted and have not closed, in whatever state. */
-  readonly #sockets = new Set<Socket>();
+  /** What was accepted and has not closed, in whatever state. */
+  readonly #connections = new Set<Socket | TcpStream>();
 
   private constructor(start: GatewayStart) {
     this.settings = start.settings;
@@ -87,17 +88,21 @@ export class Gateway {
       http2: (socket) => {
         new Http2Connection(socket, gateway.#arrival(socket, false), gateway.#context);
       },
-      http1: (socket, first) => {
-        new ClientConnection(socket, gateway.#arrival(socket, false), gateway.#context, first);
+      http1: (connection, first) => {
+        new ClientConnection(connection, gateway.#arrival(connection, false), gateway.#context, first);
       },
-      mayAnnounce: (socket) => gateway.#proxies.has(remoteAddress(socket)),
-      announced: (socket, client) => gateway.#announced.set(socket, client),
+      mayAnnounce: (connection) => !gateway.#proxies.isEmpty && gateway.#proxies.has(remoteAddress(connection)),
+      announced: (connection, client) => gateway.#announced.set(connection, client),
+    };
+    const accounts: Accounts = {
+      traffic: gateway.#traffic,
+      admit: () => gateway.#connections.size < limits.connectionsPerWorker,
+      opened: (connection) => gateway.#track(connection),
+      released: (stream) => gateway.#release(stream),
     };
     try {
       for (const address of start.settings.listen) {
-        const server = await listen(address, gateway.#sweep, protocols);
-        server.on('connection', (socket) => gateway.#track(socket));
-        gateway.#servers.push(server);
+        gateway.#servers.push(await listen(address, gateway.#sweep, protocols, accounts));
       }
     } catch (error) {
       await gateway.stop(0);
@@ -106,17 +111,24 @@ export class Gateway {
     return gateway;
   }
 
-  #arrival(tcp: Socket, secure: boolean): Arrival {
+  #arrival(tcp: Socket | TcpStream, secure: boolean): Arrival {
     return arrivalOf(tcp, secure, this.#announced.get(tcp), this.#proxies, this.#crowd);
   }
 
-  #track(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      this.#received += socket.bytesRead;
-      this.#sent += socket.bytesWritten;
+  #track(connection: Socket | TcpStream): void {
+    this.#connections.add(connection);
+    if (connection instanceof TcpStream) return;
+    connection.once('close', () => {
+      this.#connections.delete(connection);
+      this.#traffic.received += connection.bytesRead;
+      this.#traffic.sent += connection.bytesWritten;
     });
+  }
+
+  #release(stream: TcpStream): void {
+    this.#connections.delete(stream);
+    if (stream.countedFor !== undefined) this.#crowd.leave(stream.countedFor);
+    stream.countedFor = undefined;
   }
 
   #onSecure(socket: TLSSocket, tcp: Socket): void {
@@ -126,13 +138,13 @@ export class Gateway {
   }
 
   report(): WorkerReport {
-    let received = this.#received;
-    let sent = this.#sent;
-    for (const socket of this.#sockets) {
-      received += socket.bytesRead;
-      sent += socket.bytesWritten;
+    let { received, sent } = this.#traffic;
+    for (const connection of this.#connections) {
+      if (connection instanceof TcpStream) continue;
+      received += connection.bytesRead;
+      sent += connection.bytesWritten;
     }
-    return this.#observation.report(this.#sockets.size, received, sent);
+    return this.#observation.report(this.#connections.size, received, sent);
   }
 
   setTls(tls: GatewayTls): void {
@@ -145,10 +157,10 @@ export class Gateway {
     for (const server of this.#servers) server.close();
     for (const client of [...this.#context.clients]) client.finish();
     const deadline = performance.now() + graceMs;
-    while (this.#sockets.size > 0 && performance.now() < deadline) {
+    while (this.#connections.size > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    for (const socket of this.#sockets) socket.destroy();
+    for (const connection of this.#connections) connection.destroy();
     this.table.replace([], []);
     this.shared[Symbol.dispose]();
     this.#sweep[Symbol.dispose]();

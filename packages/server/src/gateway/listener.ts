@@ -1,40 +1,107 @@
-// Accepts connections and tells TLS, HTTP/2 and HTTP/1.1 apart by their first bytes, so that one port serves all.
+// Accepts connections and gives each to what serves its protocol, so that one port serves all.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { ListenAddress } from '@sandport/protocol/routes';
+import { FirstBytes } from './first-bytes.ts';
 import { limits } from './limits.ts';
-import { type AnnouncedClient, readProxyHeader } from './proxy-protocol.ts';
+import type { AnnouncedClient } from './proxy-protocol.ts';
 import type { Expiring, Sweep } from './sweep.ts';
-
-/** First byte of a TLS record that holds a ClientHello (RFC 8446, section 5.1). */
-const TLS_HANDSHAKE = 0x16;
-/** What a client that knows it talks to HTTP/2 sends first (RFC 9113, section 3.4). */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+import { takeConnections } from './tcp-handle.ts';
+import { type Acceptor, type StreamOwner, TcpStream } from './tcp-stream.ts';
 
 export interface Protocols {
-  /** The bytes that were read are back in the socket. */
+  /** The bytes that were read are back in the socket, which is paused. */
   tls(socket: Socket): void;
   http2(socket: Socket): void;
-  http1(socket: Socket, first: Buffer): void;
+  /** `first` is valid during the call only. */
+  http1(connection: Socket | TcpStream, first: Buffer): void;
   /** Whether the connection may begin with what a load balancer says of its client. */
-  mayAnnounce(socket: Socket): boolean;
-  announced(socket: Socket, client: AnnouncedClient): void;
+  mayAnnounce(connection: Socket | TcpStream): boolean;
+  announced(connection: Socket | TcpStream, client: AnnouncedClient): void;
+}
+
+/** Who keeps account of the connections. */
+export interface Accounts {
+  /** Bytes of all that have been accepted as handles. */
+  readonly traffic: Acceptor['traffic'];
+  /** @returns false when there are too many */
+  admit(): boolean;
+  opened(connection: Socket | TcpStream): void;
+  released(stream: TcpStream): void;
 }
 
 /** A connection of which nothing is known yet. */
-class Newcomer implements Expiring {
+class Newcomer implements Expiring, StreamOwner {
+  deadline: number;
+  readonly #stream: TcpStream;
+  readonly #sweep: Sweep;
+  readonly #protocols: Protocols;
+  readonly #accounts: Accounts;
+  readonly #first: FirstBytes;
+
+  constructor(stream: TcpStream, sweep: Sweep, protocols: Protocols, accounts: Accounts) {
+    this.#stream = stream;
+    this.#sweep = sweep;
+    this.#protocols = protocols;
+    this.#accounts = accounts;
+    this.#first = new FirstBytes(protocols.mayAnnounce(stream));
+    this.deadline = sweep.now + limits.firstBytesTime;
+    sweep.add(this);
+    stream.owner = this;
+    stream.resume();
+  }
+
+  onDeadline(): void {
+    this.#stream.destroy();
+  }
+
+  read(length: number, buf: Buffer): void {
+    const stream = this.#stream;
+    const first = this.#first;
+    const protocol = first.read(buf.subarray(0, length));
+    if (first.announced !== undefined) this.#protocols.announced(stream, first.announced);
+    if (protocol === 'incomplete') return;
+    if (protocol === 'malformed') {
+      stream.destroy();
+      return;
+    }
+    this.#sweep.delete(this);
+    if (protocol === 'http1') {
+      this.#protocols.http1(stream, first.bytes);
+      return;
+    }
+    const socket = stream.toSocket(Buffer.from(first.bytes));
+    this.#accounts.opened(socket);
+    if (first.announced !== undefined) this.#protocols.announced(socket, first.announced);
+    this.#protocols[protocol](socket);
+  }
+
+  next(): undefined {}
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#stream.end();
+  }
+
+  onClose(): void {
+    this.#sweep.delete(this);
+  }
+}
+
+/** The same, where Node gives no handles. */
+class NewSocket implements Expiring {
   deadline: number;
   readonly #socket: Socket;
   readonly #sweep: Sweep;
   readonly #protocols: Protocols;
-  #seen: Buffer | undefined;
-  #mayAnnounce: boolean;
+  readonly #first: FirstBytes;
 
   constructor(socket: Socket, sweep: Sweep, protocols: Protocols) {
     this.#socket = socket;
     this.#sweep = sweep;
     this.#protocols = protocols;
-    this.#mayAnnounce = protocols.mayAnnounce(socket);
+    this.#first = new FirstBytes(protocols.mayAnnounce(socket));
     this.deadline = sweep.now + limits.firstBytesTime;
     sweep.add(this);
     socket.on('data', this.#onData);
@@ -48,42 +115,21 @@ class Newcomer implements Expiring {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    let seen = this.#seen === undefined ? chunk : Buffer.concat([this.#seen, chunk]);
-    if (this.#mayAnnounce) {
-      const header = readProxyHeader(seen);
-      if (header === 'malformed') {
-        this.#socket.destroy();
-        return;
-      }
-      if (header === 'incomplete') {
-        this.#seen = seen;
-        return;
-      }
-      this.#mayAnnounce = false;
-      this.#seen = undefined;
-      if (header !== 'none') {
-        if (header.client !== undefined) this.#protocols.announced(this.#socket, header.client);
-        seen = seen.subarray(header.length);
-        if (seen.length === 0) return;
-      }
-    }
-    if (seen.length < PREFACE.length && PREFACE.subarray(0, seen.length).equals(seen)) {
-      this.#seen = seen;
+    const socket = this.#socket;
+    const first = this.#first;
+    const protocol = first.read(chunk);
+    if (first.announced !== undefined) this.#protocols.announced(socket, first.announced);
+    if (protocol === 'incomplete') return;
+    if (protocol === 'malformed') {
+      socket.destroy();
       return;
     }
-    const socket = this.#socket;
     this.#forget();
-    if (seen[0] === TLS_HANDSHAKE) {
+    if (protocol !== 'http1') {
       socket.pause();
-      socket.unshift(seen);
-      this.#protocols.tls(socket);
-    } else if (seen.length >= PREFACE.length && PREFACE.equals(seen.subarray(0, PREFACE.length))) {
-      socket.pause();
-      socket.unshift(seen);
-      this.#protocols.http2(socket);
-    } else {
-      this.#protocols.http1(socket, seen);
+      socket.unshift(first.bytes);
     }
+    this.#protocols[protocol](socket, first.bytes);
   };
 
   readonly #onEnd = (): void => {
@@ -110,15 +156,26 @@ function ignore(): void {}
  *
  * @throws when the address cannot be listened on
  */
-export async function listen(address: ListenAddress, sweep: Sweep, protocols: Protocols): Promise<Server> {
+export async function listen(
+  address: ListenAddress,
+  sweep: Sweep,
+  protocols: Protocols,
+  accounts: Accounts,
+): Promise<Server> {
   const server = createServer({
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: limits.keepAliveProbe,
   });
-  server.maxConnections = limits.connectionsPerWorker;
-  server.on('connection', (socket) => new Newcomer(socket, sweep, protocols));
+  server.on('connection', (socket) => {
+    if (!accounts.admit()) {
+      socket.destroy();
+      return;
+    }
+    accounts.opened(socket);
+    new NewSocket(socket, sweep, protocols);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ ...address, reusePort: true, backlog: 4096 }, () => {
@@ -128,5 +185,16 @@ export async function listen(address: ListenAddress, sweep: Sweep, protocols: Pr
   });
   // A worker out of file descriptors goes on with the connections that it has.
   server.on('error', ignore);
+  const { port } = server.address() as AddressInfo;
+  const acceptor: Acceptor = { traffic: accounts.traffic, port, released: (stream) => accounts.released(stream) };
+  takeConnections(server, limits.keepAliveProbe, (handle) => {
+    if (!accounts.admit()) {
+      handle.close();
+      return;
+    }
+    const stream = new TcpStream(handle, acceptor);
+    accounts.opened(stream);
+    new Newcomer(stream, sweep, protocols, accounts);
+  });
   return server;
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { limits } from './limits.ts';
@@ -33,16 +32,21 @@ describe('sweep', () => {
     using sweep = new Sweep(5);
     const port = await freePort();
     const nobody = () => assert.fail('no protocol was spoken');
-    const server = await listen({ host: '127.0.0.1', port }, sweep, {
-      tls: nobody,
-      http2: nobody,
-      http1: nobody,
-      mayAnnounce: () => false,
-      announced: nobody,
-    });
+    const accepted = Promise.withResolvers<void>();
+    const server = await listen(
+      { host: '127.0.0.1', port },
+      sweep,
+      { tls: nobody, http2: nobody, http1: nobody, mayAnnounce: () => false, announced: nobody },
+      {
+        traffic: { received: 0, sent: 0 },
+        admit: () => true,
+        opened: () => accepted.resolve(),
+        released: () => {},
+      },
+    );
     const client = connect(port, '127.0.0.1');
     client.on('error', () => {});
-    await once(server, 'connection');
+    await accepted.promise;
     // The start of an HTTP/2 preface is nothing yet either.
     client.write('PRI * HT');
     // In order or with a reset: both are an end.

@@ -9,11 +9,12 @@ import type { Arrival, Client, GatewayContext } from '../context.ts';
 import { publicScheme, trustedForwarding } from '../forwarded.ts';
 import { limits } from '../limits.ts';
 import { ReadBuffers, sharedBuffer } from '../read-buffers.ts';
-import { type Reader, readInto } from '../read-into.ts';
+import { readInto } from '../read-into.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Destination, Held } from '../routing/route-table.ts';
 import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import type { Expiring } from '../sweep.ts';
+import { type StreamOwner, TcpStream } from '../tcp-stream.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
@@ -51,9 +52,9 @@ const head = new RequestHead();
 const requests = new OutBuffer(16 * 1024);
 const responses = new OutBuffer(256 * 1024);
 
-export class ClientConnection implements ResponseSink, Expiring, Client, Waiter, Reader {
+export class ClientConnection implements ResponseSink, Expiring, Client, Waiter, StreamOwner {
   deadline = 0;
-  readonly #socket: Socket;
+  readonly #socket: Socket | TcpStream;
   readonly #arrival: Arrival;
   readonly #context: GatewayContext;
   #state: number = State.head;
@@ -88,20 +89,24 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
   /** Whether the last read filled its buffer. */
   #fullRead = false;
 
-  /** @param first the bytes that told the protocol */
-  constructor(socket: Socket, arrival: Arrival, context: GatewayContext, first?: Buffer) {
+  /** @param first the bytes that told the protocol, valid during the call only */
+  constructor(socket: Socket | TcpStream, arrival: Arrival, context: GatewayContext, first?: Buffer) {
     this.#socket = socket;
     this.#arrival = arrival;
     this.#context = context;
     this.deadline = context.sweep.now + limits.firstBytesTime;
     context.clients.add(this);
     context.sweep.add(this);
-    if (!readInto(socket, sharedBuffer, this)) socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('drain', () => this.#onDrain());
-    socket.on('end', () => this.#onEnd());
-    socket.on('error', () => {});
-    socket.on('close', () => this.#onClose());
-    if (first !== undefined) this.#onData(first);
+    if (socket instanceof TcpStream) {
+      socket.owner = this;
+    } else {
+      if (!readInto(socket, sharedBuffer, this)) socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+      socket.on('drain', () => this.onDrain());
+      socket.on('end', () => this.onEnd());
+      socket.on('error', () => {});
+      socket.on('close', () => this.onClose());
+    }
+    if (first !== undefined) this.#consume(first, 0, first.length);
   }
 
   get decodes(): boolean {
@@ -349,20 +354,20 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     if (this.#buffers.written(write)) this.#resume();
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     this.#upstream?.resume();
     if (this.#state === State.head && this.#held !== undefined) this.#consumeHeld();
   }
 
   /** The client has sent its last byte, and may still be reading. */
-  #onEnd(): void {
+  onEnd(): void {
     this.#clientEnded = true;
     if (this.#state === State.tunnel) this.#upstream?.end();
     else if (this.#state === State.head) this.#socket.end();
     else if (this.#state === State.exchange && !this.#body.done) this.destroy();
   }
 
-  #onClose(): void {
+  onClose(): void {
     this.#state = State.gone;
     this.#held = undefined;
     this.#buffers.release();
@@ -545,7 +550,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${contentType}\r\n` +
       `Content-Length: ${bytes.length}\r\nX-Content-Type-Options: nosniff\r\n` +
       `${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}${connection}\r\n`;
-    this.#socket.write(this.#isHead ? head : Buffer.concat([Buffer.from(head), bytes]));
+    this.#socket.write(this.#isHead ? Buffer.from(head) : Buffer.concat([Buffer.from(head), bytes]));
     if (keep) this.#toHead();
     else this.#close();
     return keep;

@@ -1,6 +1,7 @@
 // Where heads are put together, so that a head and what follows it leave in one write.
 
 import type { Writable } from 'node:stream';
+import type { TcpStream } from '../tcp-stream.ts';
 
 /**
  * Lends out pieces of a slab, one after the other. A piece whose bytes have left the process is lent out again at once;
@@ -44,7 +45,7 @@ export class OutBuffer {
   }
 
   /** @returns false when the stream wants its reader to catch up first; it will emit `drain` */
-  writeTo(stream: Writable): boolean {
+  writeTo(stream: Writable | TcpStream): boolean {
     const piece = this.buf.subarray(this.start, this.pos);
     const free = stream.write(piece);
     if (stream.writableLength === 0) return true;
