@@ -1,6 +1,6 @@
 // Sandport's gateway: the worker process that serves public URLs, fed with routes over its own control link.
 import { execFileSync } from 'node:child_process';
-import type { Route } from '@sandport/protocol/routes';
+import { defaultTrafficLimits, type Route } from '@sandport/protocol/routes';
 import { FakeControl } from '@sandport/server/gateway/testing/fake-control';
 import type { Contestant, Site, StartContestant } from '../contestant.ts';
 import { SANDBOX_ID } from '../origin.ts';
@@ -15,6 +15,9 @@ export const routeTo = (site: Site, sandboxId: string): Route => ({
 export const startSandport: StartContestant = async (site, cores, stack) =>
   (await startGateway(cores, [routeTo(site, SANDBOX_ID)], stack)).contestant;
 
+/** All connections come from one address here. They are counted as elsewhere. */
+const settings = { limits: { ...defaultTrafficLimits, connectionsPerClient: 1_000_000 } };
+
 /** One worker for each core, all on one port. */
 export async function startGateway(
   cores: readonly number[],
@@ -23,7 +26,7 @@ export async function startGateway(
 ): Promise<{ contestant: Contestant; control: FakeControl }> {
   const workers: FakeControl[] = [];
   for (const core of cores) {
-    const worker = stack.use(await FakeControl.start(routes, [], undefined, workers[0]?.port));
+    const worker = stack.use(await FakeControl.start(routes, [], undefined, workers[0]?.port, settings));
     execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(worker.worker.pid)]);
     workers.push(worker);
   }
