@@ -56,7 +56,8 @@ test('rules are replaced whole, also by none, and there may be ten thousand', ne
     const open = listTable(table);
     const many = Array.from({ length: 10_000 }, (_, index) => `${toDotted(2 ** 24 + index * 512)}/24`);
     await firewall.setEgress(slot.address, { ...OPEN, allow: many, deny: ['0.0.0.0/0'] });
-    assert.equal(listTable(table).match(/\.0\/24/g)?.length, 10_000, 'once for both directions');
+    const ranges = (text: string): number => text.match(/\.0\/24/g)?.length ?? 0;
+    assert.equal(ranges(listTable(table)) - ranges(open), 10_000, 'once for both directions');
     await firewall.setEgress(slot.address, OPEN);
     assert.equal(listTable(table), open);
   } finally {
