@@ -99,6 +99,21 @@ for (const runtime of runtimes) {
       await sandbox.kill();
     });
 
+    test('a host that closes a connection as it is used again is asked once more', async () => {
+      const sandbox = await Sandbox.create({
+        ...server.options,
+        network: { rules: { 'allowed.test': [{ transform: { headers: { 'X-Secret': SECRET } } }] } },
+      });
+      for (const scheme of ['http', 'https']) {
+        const [last, next] = [`${scheme}://allowed.test/last`, `${scheme}://allowed.test/`];
+        const said = await run(sandbox, `curl --silent --max-time 5 ${last} ${next} --write-out ' %{num_connects}\\n'`);
+        assert.equal(said, `outside ${outside.hosts[0]} 1\noutside ${outside.hosts[0]} 0`);
+        const sent = `--request DELETE --write-out ' %{http_code}'`;
+        assert.match(await run(sandbox, `curl --silent --max-time 5 ${last} --next --silent ${sent} ${next}`), / 502$/);
+      }
+      await sandbox.kill();
+    });
+
     test('a request for another host, one that is sent back, and a host with another certificate get nothing', async () => {
       const headers = { 'X-Secret': SECRET };
       const sandbox = await Sandbox.create({

@@ -41,7 +41,12 @@ const ZONE: Readonly<Record<string, readonly (readonly number[])[]>> = {
 const ALIASES: Readonly<Record<string, string>> = { 'alias.test': 'metadata.test' };
 const secret = process.argv[2] ?? '';
 
+/** Connections whose next request comes just as they are closed. */
+const leaving = new WeakSet<Socket>();
+
 const onRequest: RequestListener = (request, response) => {
+  if (leaving.has(request.socket)) return void request.socket.destroy();
+  if (request.url === '/last') leaving.add(request.socket);
   if (request.url === '/headers') return void response.end(JSON.stringify(request.headers));
   if (request.url === '/asked') return void response.end(JSON.stringify([...asked]));
   const wanted = /^\/bytes\/(\d{1,12})$/.exec(request.url ?? '')?.[1];

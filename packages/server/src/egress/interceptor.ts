@@ -126,7 +126,14 @@ export class Interceptor {
       answer(response, 421, fault ?? '');
       return;
     }
+    this.#exchange(exchange, request, response);
+  }
+
+  #exchange(exchange: Exchange, request: IncomingMessage, response: ServerResponse): void {
     const upstream = send(exchange, request, outgoingHeaders(exchange, request));
+    const onClose = (): void => {
+      if (!response.writableFinished) upstream.destroy();
+    };
     upstream.on('response', (incoming) => {
       response.sendDate = false;
       response.writeHead(incoming.statusCode!, incoming.statusMessage, forwardedHeaders(incoming));
@@ -138,13 +145,16 @@ export class Interceptor {
       response.destroy();
     });
     upstream.on('error', (error) => {
+      response.off('close', onClose);
       if (response.headersSent) response.destroy();
+      // The host closed a connection that it had kept just as it was used again (RFC 9110, section 9.2.2).
+      else if (upstream.reusedSocket && isRepeatable(request) && !response.destroyed)
+        this.#exchange(exchange, request, response);
       else answer(response, 502, error.message);
     });
-    response.on('close', () => {
-      if (!response.writableFinished) upstream.destroy();
-    });
-    request.pipe(upstream);
+    response.on('close', onClose);
+    if (isRepeatable(request)) upstream.end();
+    else request.pipe(upstream);
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -221,6 +231,12 @@ function faultOf({ name, port, isSecure }: Exchange, request: IncomingMessage): 
   if (!isOwn || (asked !== port && match?.[2] !== undefined)) return `this connection is for ${name} only`;
   if (request.method === 'TRACE') return 'a request that is sent back would show its headers';
   return request.url?.startsWith('/') || request.url === '*' ? undefined : 'the target has to be a path';
+}
+
+/** Whether it does no harm, and takes nothing that is gone, to send a request twice. */
+function isRepeatable({ method, headers }: IncomingMessage): boolean {
+  const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+  return (method === 'GET' || method === 'HEAD') && !hasBody;
 }
 
 function outgoingHeaders({ sandbox, name }: Exchange, request: IncomingMessage): string[] {

@@ -81,9 +81,11 @@ export class Egress {
 
   /** Replaces what a slot may reach. What is denied then ends, what is allowed goes on. */
   async set(address: string, policy: EgressPolicy): Promise<void> {
-    // First, so that it knows the rules when the packet filter leads connections to it.
-    await this.#process.set({ address, policy });
-    await this.#firewall.setEgress(address, policy);
+    const known = this.#process.set({ address, policy });
+    const { domains, transforms, proxy } = policy;
+    // It has to know the rules when the packet filter leads connections to it.
+    if (domains.length > 0 || transforms.length > 0 || proxy !== undefined) await known;
+    await Promise.all([known, this.#firewall.setEgress(address, policy)]);
   }
 
   /** What slots sent, received and were denied, directly and through the proxy. */
