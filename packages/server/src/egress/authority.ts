@@ -30,7 +30,8 @@ export interface Authority {
 /** @param secret at least 32 bytes, hex */
 export async function openAuthority(secret: string): Promise<Authority> {
   const curve = createECDH('prime256v1');
-  curve.setPrivateKey(createHash('sha256').update(secret).digest());
+  const key = createHash('sha256').update(secret).digest();
+  curve.setPrivateKey(key);
   const point = curve.getPublicKey();
   const jwk = {
     kty: 'EC',
@@ -38,7 +39,8 @@ export async function openAuthority(secret: string): Promise<Authority> {
     x: point.subarray(1, 33).toString('base64url'),
     y: point.subarray(33).toString('base64url'),
   };
-  const d = curve.getPrivateKey().toString('base64url').padStart(43, 'A');
+  // The whole of it, which `getPrivateKey` gives without the zeros that it may begin with (RFC 7518, section 6.2.2.1).
+  const d = key.toString('base64url');
   const [publicKey, privateKey] = await Promise.all([
     crypto.subtle.importKey('jwk', jwk, KEY, true, ['verify']),
     crypto.subtle.importKey('jwk', { ...jwk, d }, KEY, false, ['sign']),
