@@ -60,6 +60,8 @@ function contextOf(tls: GatewayTls) {
     cert: tls.cert,
     key: tls.key,
     ticketKeys: Buffer.from(tls.ticketKeys, 'base64'),
+    // By default Node makes it of the process's arguments; sessions count for whoever has the ticket keys.
+    sessionIdContext: 'sandport',
     minVersion: 'TLSv1.2' as const,
     ecdhCurve: 'X25519:P-256:P-384',
   };

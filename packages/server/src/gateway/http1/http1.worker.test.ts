@@ -155,6 +155,44 @@ describe('requests over HTTP/1.1', () => {
     assert.equal(client.received, 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcde');
   });
 
+  it('may name their target with scheme and host, or be about the server as a whole', async () => {
+    await using origin = await HttpOrigin.start((incoming, response) => {
+      response.end(`${incoming.method} ${incoming.url} at ${incoming.headers.host};`);
+    });
+    const host = await hostOf(origin);
+    using client = new RawClient(control.port);
+    for (const [method, target, expected] of [
+      ['GET', `http://${host}/a?b=c`, '/a?b=c'],
+      ['GET', `HTTPS://${host.toUpperCase()}/d`, '/d'],
+      ['GET', `http://${host}`, '/'],
+      ['GET', `http://${host}?e`, '/?e'],
+      ['OPTIONS', '*', '*'],
+    ]) {
+      client.send(`${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      const answer = await client.expect(/\r\n\r\n.*;/s);
+      assert.equal(answer.slice(answer.indexOf('\r\n\r\n') + 4), `${method} ${expected} at ${host};`);
+    }
+    client.send(`GET http://3000-other.${DOMAIN}/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await client.expect(/^HTTP\/1\.1 400 /);
+  });
+
+  it('reach the server letter for letter, but for what belongs to one hop', async () => {
+    const lines = ['x-B: 1', 'A: 2', 'X-b: 3', 'Connection: keep-alive, x-hop', 'X-Hop: 4', 'Proxy-Authorization: a'];
+    await using origin = await RawOrigin.start((socket) => {
+      socket.once('data', (head) => {
+        const body = head.toString('latin1');
+        const answer = [...lines, `Content-Length: ${body.length}`, 'Keep-Alive: timeout=5'];
+        socket.write(`HTTP/1.1 200 Fine\r\n${answer.join('\r\n')}\r\n\r\n${body}`, 'latin1');
+      });
+    });
+    using client = new RawClient(control.port);
+    client.send(`GET /%C3%a9 HTTP/1.1\r\nHost: ${await hostOf(origin)}\r\n${lines.join('\r\n')}\r\n\r\n`);
+    const answer = await client.expect(/\r\n\r\nGET .*\r\n\r\n$/s);
+    assert.match(answer, /^HTTP\/1\.1 200 Fine\r\nx-B: 1\r\nA: 2\r\nX-b: 3\r\nContent-Length: \d+\r\n\r\n/);
+    assert.match(answer, /GET \/%C3%a9 HTTP\/1\.1\r\nHost: [^\r]+\r\nx-B: 1\r\nA: 2\r\nX-b: 3\r\n/);
+    assert.doesNotMatch(answer, /x-hop|proxy-|keep-alive/i);
+  });
+
   it('that ask to close are the last', async () => {
     await using origin = await HttpOrigin.start((_request, response) => response.end('x'));
     const host = await hostOf(origin);

@@ -213,6 +213,43 @@ describe('HTTP/2', () => {
     assert.equal((await trailers)[0]['grpc-status'], '0 7 trailers');
   });
 
+  it('asks for the body with 100 only when the server does', async () => {
+    await using origin = await HttpOrigin.start((incoming, response) => incoming.pipe(response));
+    let asked = false;
+    origin.server.on('checkContinue', (incoming, response) => {
+      asked = true;
+      response.writeContinue();
+      incoming.pipe(response);
+    });
+    const stream = open(await hostOf(origin), { ':method': 'POST', expect: '100-continue' });
+    await once(stream, 'continue');
+    assert.equal(asked, true);
+    stream.end('body');
+    assert.equal(await text(stream), 'body');
+  });
+
+  it('keeps order and duplicates of fields, and passes on none that belongs to one hop', async () => {
+    const lines = ['B: 1', 'A: 2', 'B: 3', 'Connection: x-hop', 'X-Hop: 4', 'Keep-Alive: timeout=5'];
+    await using origin = await RawOrigin.start((socket) => {
+      socket.once('data', (head) => {
+        const body = String(head);
+        socket.write(`HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+      });
+    });
+    const stream = session.request(
+      [':authority', await hostOf(origin), ':path', '/', 'c', '1', 'd', '2', 'c', '3', 'te', 'trailers'],
+      { endStream: true },
+    );
+    const raw = new Promise<string[]>((resolve) =>
+      stream.once('response', (_fields, _flags, all: string[]) => resolve(all)),
+    );
+    // Node adds the date that the server did not send.
+    assert.deepEqual((await raw).slice(2, 9), ['b', '1', 'a', '2', 'b', '3', 'content-length']);
+    const seen = await text(stream);
+    assert.match(seen, /\r\nc: 1\r\nd: 2\r\nc: 3\r\n/);
+    assert.doesNotMatch(seen, /keep-alive|x-hop/i);
+  });
+
   it('has no body for HEAD and 304', async () => {
     await using origin = await HttpOrigin.start((incoming, response) => {
       response.writeHead(incoming.method === 'HEAD' ? 200 : 304, { 'content-length': '5' }).end();
