@@ -83,7 +83,7 @@ for (const runtime of runtimes) {
       for (const pid of processesOfSandboxes(server)) process.kill(pid, 'SIGKILL');
       await waitFor('it is gone', async () => (await Sandbox.list(server.options).nextItems()).length === 0);
       assert.equal((await fetch(`https://${sandbox.getHost(3000)}/`)).status, 502);
-      assert.match(server.log(), /its processes ended/);
+      assert.match(server.log(), /"reason":"exited"/);
       assert.deepEqual(await server.stop(), []);
     });
 
