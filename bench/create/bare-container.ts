@@ -17,7 +17,7 @@ const CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_SETGID', 'CAP_SETUID
 
 /** Milliseconds from the start of the runtime to the first byte of a command's output. */
 export async function bareFirstByte(runtime: RuntimeName, rootfs: string): Promise<number> {
-  return withContainer(runtime, rootfs, ['/bin/bash', '-l', '-c', 'echo ready'], async (child, started) => {
+  return withContainer(runtime, { rootfs, args: ['/bin/bash', '-l', '-c', 'echo ready'] }, async (child, started) => {
     // A runtime that fails ends without any output.
     const [output] = await Promise.race([once(child.stdout!, 'data'), once(child, 'close')]);
     const elapsed = performance.now() - started;
@@ -30,8 +30,7 @@ export async function bareFirstByte(runtime: RuntimeName, rootfs: string): Promi
 export async function bareFirstAnswer(runtime: RuntimeName, rootfs: string): Promise<number> {
   return withContainer(
     runtime,
-    rootfs,
-    ['/usr/bin/python3', '-m', 'http.server', String(PORT)],
+    { rootfs, args: ['/usr/bin/python3', '-m', 'http.server', String(PORT)] },
     async (child, started) => {
       while (!(await answers())) {
         if (child.exitCode !== null) throw new Error(`${runtime} ended with code ${child.exitCode} before any answer`);
@@ -42,10 +41,17 @@ export async function bareFirstAnswer(runtime: RuntimeName, rootfs: string): Pro
   );
 }
 
-async function withContainer<T>(
+export interface BareBundle {
+  readonly rootfs: string;
+  readonly args: readonly string[];
+  /** Beside those that every one has. */
+  readonly mounts?: readonly object[];
+  readonly env?: readonly string[];
+}
+
+export async function withContainer<T>(
   runtime: RuntimeName,
-  rootfs: string,
-  args: readonly string[],
+  bare: BareBundle,
   measure: (child: ChildProcess, started: number) => Promise<T>,
 ): Promise<T> {
   const bundle = await mkdtemp(join(tmpdir(), 'sandport-bench-'));
@@ -54,7 +60,7 @@ async function withContainer<T>(
   let child: ChildProcess | undefined;
   try {
     await writeFile(join(bundle, 'hosts'), '127.0.0.1 localhost bare\n');
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(config(rootfs, bundle, args, slot!)));
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(config(bare, bundle, slot!)));
     const [file, ...rest] = command(runtime, bundle);
     const started = performance.now();
     child = spawn(file!, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -87,7 +93,7 @@ async function end(runtime: RuntimeName, bundle: string, child: ChildProcess | u
   }
 }
 
-export function config(rootfs: string, bundle: string, args: readonly string[], slot: Slot): object {
+export function config({ rootfs, args, mounts = [], env = [] }: BareBundle, bundle: string, slot: Slot): object {
   return {
     ociVersion: '1.0.2',
     root: { path: rootfs, readonly: true },
@@ -96,13 +102,14 @@ export function config(rootfs: string, bundle: string, args: readonly string[], 
       user: { uid: 0, gid: 0 },
       cwd: '/',
       args,
-      env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root'],
+      env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root', ...env],
       capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
     },
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
       { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
       { destination: '/etc/hosts', type: 'bind', source: join(bundle, 'hosts'), options: ['bind', 'ro'] },
+      ...mounts,
     ],
     linux: {
       namespaces: [

@@ -2,13 +2,14 @@
 import { readInstallation } from '@sandport/server/host/image/installation';
 import { SandportServer } from '../../test/support/sandport-server.ts';
 import { SAMPLES_HEADING, Samples } from '../support/samples.ts';
+import { bareAgentAnswer } from './bare-agent.ts';
 import { bareFirstAnswer, bareFirstByte, type RuntimeName } from './bare-container.ts';
 import { creationTimes } from './sandport-times.ts';
 import { untilIdle } from './until-idle.ts';
 
 const runtimes: readonly RuntimeName[] = ['runsc', 'runc'];
 
-const KINDS = ['created', 'firstByte', 'firstAnswer', 'bareFirstByte', 'bareFirstAnswer'] as const;
+const KINDS = ['created', 'firstByte', 'firstAnswer', 'bareAgent', 'bareFirstByte', 'bareFirstAnswer'] as const;
 type Kind = (typeof KINDS)[number];
 type Times = Readonly<Record<Kind, number>>;
 
@@ -26,6 +27,7 @@ const titles: Readonly<Record<Kind, string>> = {
   created: 'Sandbox.create() returns',
   firstByte: "first byte of a command's output",
   firstAnswer: 'first answer of its public URL',
+  bareAgent: 'bare run: first answer of the agent',
   bareFirstByte: "bare run: first byte of a command's output",
   bareFirstAnswer: 'bare run: first answer of its web server',
 };
@@ -35,7 +37,8 @@ export async function benchmarkCreate(options: {
   readonly rounds: number;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { base } = await readInstallation();
+  const installation = await readInstallation();
+  const { base } = installation;
   await using servers = new AsyncDisposableStack();
   const contestants: Contestant[] = [];
   for (const [runtime, ahead] of runtimes.flatMap((runtime) => [[runtime, 0] as const, [runtime, AHEAD] as const])) {
@@ -59,6 +62,7 @@ export async function benchmarkCreate(options: {
       await untilIdle(server.data, ahead);
       const times: Times = {
         ...ours,
+        bareAgent: await bareAgentAnswer(runtime, installation),
         bareFirstByte: await bareFirstByte(runtime, base.image.rootfs),
         bareFirstAnswer: await bareFirstAnswer(runtime, base.image.rootfs),
       };
@@ -72,7 +76,7 @@ export async function benchmarkCreate(options: {
     for (const kind of KINDS) console.log(`  ${titles[kind].padEnd(TITLE_WIDTH)}${samples[kind]}`);
     const ratio = (ours: Kind, peer: Kind): string => (samples[ours].median / samples[peer].median).toFixed(2);
     console.log(
-      `  medians, Sandport's to the bare run's: first output ${ratio('firstByte', 'bareFirstByte')}, first answer ${ratio('firstAnswer', 'bareFirstAnswer')}\n`,
+      `  medians, Sandport's to the bare run's: return ${ratio('created', 'bareAgent')}, first output ${ratio('firstByte', 'bareFirstByte')}, first answer ${ratio('firstAnswer', 'bareFirstAnswer')}\n`,
     );
   }
 }

@@ -9,12 +9,21 @@ import { waitFor } from '../../test/support/wait-for.ts';
  * begins with the bundle.
  */
 const REST_MS = 1000;
+const WAIT_MS = 120_000;
 
 /**
- * @param data directory of a server that has no sandbox
- * @param ahead how many it keeps started
+ * @param data directory of a server
+ * @param started how many sandboxes it has, with those that it keeps started
+ * @param orMore whether it may keep more
  */
-export async function untilIdle(data: string, ahead: number): Promise<void> {
-  await waitFor(`${ahead} are started`, async () => (await readdir(join(data, 'bundles'))).length === ahead);
+export async function untilIdle(data: string, started: number, orMore = false): Promise<void> {
+  await waitFor(
+    `${started} are started`,
+    async () => {
+      const { length } = await readdir(join(data, 'bundles'));
+      return length === started || (orMore && length > started);
+    },
+    WAIT_MS,
+  );
   await delay(REST_MS);
 }

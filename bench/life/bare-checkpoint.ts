@@ -1,14 +1,17 @@
-// The peer: checkpoint and restore of runsc by its command line, of the same program in the same image, with nothing of
-// Sandport around it.
+// The peer: checkpoint and restore of runsc by its command line, of the same processes in the same image, with nothing of
+// Sandport around them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Installation } from '@sandport/server/host/image/installation';
 import { createSlots, INSIDE_ADDRESS, removeSlot } from '@sandport/server/host/network/slot';
+import { agentArguments } from '@sandport/server/host/runtime/agent-process';
 import { HIDE_SYSCTL_NET, PAST_CACHE_FLAG, SAVE_FLAGS } from '@sandport/server/host/runtime/runsc';
-import { answers, config, FLAGS, names } from '../create/bare-container.ts';
+import { agentMounts } from '../create/bare-agent.ts';
+import { answers, type BareBundle, config, FLAGS, names } from '../create/bare-container.ts';
 import { holdingServer } from './program.ts';
 
 export interface BareTimes {
@@ -17,19 +20,31 @@ export interface BareTimes {
   readonly restore: number;
 }
 
-export async function bareTimes(rootfs: string, megabytes: number): Promise<BareTimes> {
+/** @param withAgent whether the agent runs beside the program, as it does in a sandbox */
+export async function bareTimes(
+  { base, agentDirectory }: Installation,
+  megabytes: number,
+  withAgent: boolean,
+): Promise<BareTimes> {
   const directory = await mkdtemp(join(tmpdir(), 'sandport-bench-'));
   const image = join(directory, 'image');
   await mkdir(image);
-  const args = ['/usr/local/bin/node', ...holdingServer(megabytes)];
+  const program = ['/usr/local/bin/node', ...holdingServer(megabytes)];
+  const both = ['/bin/sh', '-c', '"$0" "$@" & exec /usr/local/bin/node -e "$PROGRAM"', ...agentArguments()];
+  const bare: BareBundle = {
+    rootfs: base.image.rootfs,
+    args: withAgent ? both : program,
+    mounts: agentMounts(agentDirectory),
+    env: [`PROGRAM=${program.at(-1)}`],
+  };
   try {
-    await started('run', [], join(directory, 'first'), rootfs, args);
+    await started('run', [], join(directory, 'first'), bare);
     const flags = [...SAVE_FLAGS.filter((flag) => flag !== '--leave-running'), PAST_CACHE_FLAG];
     const before = performance.now();
     await runsc(join(directory, 'first'), ['checkpoint', '--image-path', image, ...flags, 'bare']);
     const checkpoint = performance.now() - before;
     await end(join(directory, 'first'));
-    const restore = await started('restore', ['--image-path', image], join(directory, 'second'), rootfs, args);
+    const restore = await started('restore', ['--image-path', image, PAST_CACHE_FLAG], join(directory, 'second'), bare);
     return { checkpoint, restore };
   } finally {
     await end(join(directory, 'first'));
@@ -43,13 +58,12 @@ async function started(
   verb: 'run' | 'restore',
   flags: readonly string[],
   bundle: string,
-  rootfs: string,
-  args: readonly string[],
+  bare: BareBundle,
 ): Promise<number> {
   await mkdir(bundle);
   const [slot] = await createSlots(names, [{ index: 0, address: INSIDE_ADDRESS }]);
   await writeFile(join(bundle, 'hosts'), '127.0.0.1 localhost bare\n');
-  await writeFile(join(bundle, 'config.json'), JSON.stringify(config(rootfs, bundle, args, slot!)));
+  await writeFile(join(bundle, 'config.json'), JSON.stringify(config(bare, bundle, slot!)));
   const before = performance.now();
   await runsc(bundle, [verb, '--detach', ...flags, '--bundle', bundle, 'bare']);
   while (!(await answers())) await delay(2);

@@ -5,6 +5,7 @@ import { holdingServer, PORT } from './program.ts';
 
 export interface LifeTimes {
   /** Milliseconds until the call returned. */
+  readonly create: number;
   readonly pause: number;
   readonly kill: number;
   /** Milliseconds from the call to the first answer of the URL. */
@@ -19,7 +20,9 @@ export async function lifeTimes(
   megabytes: number,
   untilIdle: () => Promise<void>,
 ): Promise<LifeTimes> {
+  const before = performance.now();
   const sandbox = await Sandbox.create({ ...options, lifecycle: { onTimeout: 'pause', autoResume: true } });
+  const create = performance.now() - before;
   try {
     const [, program] = holdingServer(megabytes);
     await sandbox.files.write('program.js', program!);
@@ -42,7 +45,7 @@ export async function lifeTimes(
       await firstAnswer(made);
     });
     const kill = await timed(() => child!.kill());
-    return { pause, resume, wake, fork, kill };
+    return { create, pause, resume, wake, fork, kill };
   } finally {
     await sandbox.kill();
   }

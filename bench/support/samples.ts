@@ -8,6 +8,10 @@ export class Samples {
     this.#values.push(value);
   }
 
+  addAll(values: readonly number[]): void {
+    this.#values.push(...values);
+  }
+
   get median(): number {
     return this.quantile(0.5);
   }

@@ -4,6 +4,7 @@ import { mkdir, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DATABASE } from '../data-directory.ts';
 import { isUnified } from '../host/cgroups.ts';
+import { sharesCopies } from '../host/disk/clone-file.ts';
 import { readInstallation } from '../host/image/installation.ts';
 import { runCommand } from '../host/run-command.ts';
 import { type Check, Complaint } from './check.ts';
@@ -62,7 +63,10 @@ export const machineChecks: readonly Check[] = [
       await mkdir(data, { recursive: true, mode: 0o711 });
       const { bavail, bsize } = await statfs(data);
       const free = Math.floor((bavail * bsize) / GIB);
-      if (free >= LEAST_DISK_GIB) return `${free} GiB free at ${data}`;
+      if (free >= LEAST_DISK_GIB) {
+        const copies = (await sharesCopies(data)) ? 'copies share their blocks (reflink)' : 'without reflink';
+        return `${free} GiB free at ${data}, ${copies}`;
+      }
       // What lives there already needs a server most of all when there is no room.
       if (existsSync(join(data, DATABASE))) return `${free} GiB free at ${data}, which is little`;
       throw new Complaint(

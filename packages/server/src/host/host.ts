@@ -29,6 +29,7 @@ import {
   type SlotNames,
   slotNames,
 } from './network/slot.ts';
+import { Preparations } from './preparations.ts';
 import { ReadyPool } from './ready-pool.ts';
 import { IdleSlack } from './runtime/idle-slack.ts';
 import { Runc } from './runtime/runc.ts';
@@ -95,11 +96,17 @@ export interface Placement {
   readonly basis: ContainerBasis;
 }
 
+/** What a container is started in. */
+interface Place {
+  readonly placement: Placement;
+  readonly spec: ContainerSpec;
+}
+
 /** Where a start begins: from an image alone, from memory as it was, or from a disk as it was. */
 interface Origin {
   readonly basis: ContainerBasis;
-  /** Directory of a checkpoint. */
-  readonly memory?: string;
+  /** A checkpoint. */
+  readonly memory?: { readonly directory: string; readonly durable: boolean };
   /** Whether the processes in it are to be ended. */
   readonly restart?: boolean;
   /** File of a disk. */
@@ -127,6 +134,7 @@ export class Host {
   readonly #processes = new Map<string, ProcessIdentity>();
   readonly #idleSlack = new IdleSlack();
   readonly #snapshots: SnapshotStore;
+  readonly #preparations: Preparations<Place>;
   readonly #warm: WarmPool<Placement>;
 
   private constructor(options: HostOptions, runtime: Runtime, block: AddressBlock) {
@@ -157,6 +165,10 @@ export class Host {
       make: () => this.#disks.create(options.limits.diskSizeMB),
       destroy: (disk) => this.#disks.remove(disk.name),
       onError: (error) => options.onBackgroundError('disk not made', error),
+    });
+    this.#preparations = new Preparations<Place>({
+      destroy: ({ placement }) => this.remove(placement),
+      onError: (error) => options.onBackgroundError('no container prepared', error),
     });
     this.#warm = new WarmPool<Placement>({
       bounds: options.warm,
@@ -255,7 +267,8 @@ export class Host {
     const origin = await this.#origin(source);
     // What is to be forgotten runs on for a moment, and reaches nobody.
     const egress = origin.restart ? CLOSED : identity.egress;
-    const placement = await this.#startContainer(origin, egress, placed);
+    const prepared = source.kind === 'snapshot' ? await this.#preparations.take(source.id) : undefined;
+    const placement = await this.#startContainer(origin, egress, placed, prepared);
     try {
       if (origin.restart) await this.#restart(placement, identity);
       else await this.#identify(placement, identity);
@@ -290,7 +303,40 @@ export class Host {
     { basis, memory, disk: saved }: Origin,
     egress: EgressPolicy,
     placed: (placement: Placement) => void,
+    prepared?: Place,
   ): Promise<Placement> {
+    const { placement, spec } = prepared ?? (await this.#makePlace(basis, saved));
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => this.remove(placement));
+    placed(placement);
+    await mkdir(spec.bundle, { recursive: true, mode: 0o711 });
+    await this.#egress.set(placement.address, egress);
+    const identity = await (memory === undefined
+      ? this.#runtime.run(spec)
+      : this.#runtime.checkpoints!.restore(spec, memory.directory, {
+          prepared: prepared !== undefined,
+          durable: memory.durable,
+        }));
+    this.#processes.set(placement.container, identity);
+    cleanup.move();
+    return placement;
+  }
+
+  /** A container in which nothing runs yet. Leaves nothing behind when it fails. */
+  async #prepare(basis: ContainerBasis): Promise<Place> {
+    const place = await this.#makePlace(basis, undefined);
+    try {
+      await mkdir(place.spec.bundle, { recursive: true, mode: 0o711 });
+      await this.#runtime.checkpoints!.prepare(place.spec);
+      return place;
+    } catch (error) {
+      await this.remove(place.placement);
+      throw error;
+    }
+  }
+
+  /** Slot and disk of a container that is yet to be made. */
+  async #makePlace(basis: ContainerBasis, saved: string | undefined): Promise<Place> {
     await using cleanup = new AsyncDisposableStack();
     const [slotResult, diskResult] = await Promise.allSettled([this.#slots.take(), this.#takeDisk(basis, saved)]);
     if (slotResult.status === 'fulfilled') cleanup.defer(() => this.#removeSlot(slotResult.value.index));
@@ -300,26 +346,17 @@ export class Host {
     const slot = slotResult.value;
     const disk = diskResult.value;
     const container = newContainerName();
+    cleanup.move();
     const placement: Placement = { container, slot: slot.index, disk: disk.name, address: slot.address, basis };
-    placed(placement);
-    const bundle = this.#bundle(container);
-    await mkdir(bundle, { recursive: true, mode: 0o711 });
-    cleanup.defer(() => this.#removeContainer(container));
-    await this.#egress.set(slot.address, egress);
     const spec: ContainerSpec = {
       id: container,
-      bundle,
+      bundle: this.#bundle(container),
       networkNamespace: slot.namespacePath,
       writable: disk.directory,
       hostname: SANDBOX_HOSTNAME,
       ...basis,
     };
-    const identity = await (memory === undefined
-      ? this.#runtime.run(spec)
-      : this.#runtime.checkpoints!.restore(spec, memory));
-    this.#processes.set(container, identity);
-    cleanup.move();
-    return placement;
+    return { placement, spec };
   }
 
   /** Makes a started container a sandbox: network policy, names, tokens, environment, time. */
@@ -356,10 +393,17 @@ export class Host {
    * Writes down a sandbox that runs on. Its TCP connections are reset. The snapshot is durable when this returns; when
    * it throws there is none. Throws `not_supported` where the runtime cannot.
    *
-   * @param durable false for one that is read at once and need not survive a crash of the machine
+   * @param durable false for one that is read at once and need not survive a crash of the machine: a container for
+   * the first who reads it is made meanwhile
    */
   async snapshot(placement: Placement, id: string, durable = true): Promise<void> {
-    await this.#saveMemory(placement, id, {}, durable);
+    if (!durable && this.keepsMemory) this.#preparations.begin(id, () => this.#prepare(placement.basis));
+    try {
+      await this.#saveMemory(placement, id, {}, durable);
+    } catch (error) {
+      await this.#preparations.end(id);
+      throw error;
+    }
   }
 
   async #saveMemory(
@@ -375,7 +419,8 @@ export class Host {
         `${this.#runtime.name} cannot keep the memory of a sandbox: start Sandport with --runtime runsc`,
       );
     }
-    const manifest: SnapshotManifest = { runtime: this.#runtime.name, kind: 'memory', ...more, ...placement.basis };
+    const { name: runtime } = this.#runtime;
+    const manifest: SnapshotManifest = { runtime, kind: 'memory', durable, ...more, ...placement.basis };
     const write = (directory: string) => checkpoints.save(placement.container, directory, durable);
     await this.#snapshots.create(id, manifest, write, durable);
   }
@@ -421,7 +466,7 @@ export class Host {
   }
 
   async removeSnapshot(id: string): Promise<void> {
-    await this.#snapshots.remove(id);
+    await Promise.all([this.#snapshots.remove(id), this.#preparations.end(id)]);
   }
 
   /** Throws `snapshot_unusable`. */
@@ -443,7 +488,7 @@ export class Host {
     }
     const restart = manifest.restart === true || source.restart === true;
     const basis = { image, agentDirectory: manifest.agentDirectory, limits: manifest.limits };
-    return { basis, memory: content, restart };
+    return { basis, memory: { directory: content, durable: manifest.durable !== false }, restart };
   }
 
   #takeDisk({ limits }: ContainerBasis, saved: string | undefined): Promise<SandboxDisk> {
@@ -515,7 +560,7 @@ export class Host {
 
   /** Ends what is made ahead of time and, when no sandbox is left, everything else of this instance. */
   async close(options: { sandboxesLeft: boolean }): Promise<void> {
-    await this.#warm.close();
+    await Promise.all([this.#warm.close(), this.#preparations.close()]);
     await Promise.all([this.#slots.close(), this.#readyDisks.close()]);
     await this.#egress.close(options);
     if (options.sandboxesLeft) return;

@@ -4,6 +4,7 @@ import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promis
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../run-command.ts';
+import { cloneFile } from './clone-file.ts';
 
 export interface SandboxDisk {
   readonly name: string;
@@ -16,6 +17,8 @@ const UNMOUNT_RETRY_MS = 10;
 
 export class DiskStore {
   readonly #root: string;
+  /** Until the file system has shown that it cannot. */
+  #sharesCopies = true;
   #next = 0;
 
   /** @param root directory on a file system with room for all disks */
@@ -25,9 +28,7 @@ export class DiskStore {
 
   /** Makes and mounts an empty disk of `sizeMB` mebibytes. */
   async create(sizeMB: number): Promise<SandboxDisk> {
-    return this.#mount(await this.#template(sizeMB), (template, image) =>
-      runCommand('cp', ['--sparse=always', '--reflink=auto', template, image]),
-    );
+    return this.#mount(await this.#template(sizeMB), (template, image) => this.#copy(template, image));
   }
 
   /** Mounts what `save` has written. It is changed from now on: there is one file under two names. */
@@ -52,6 +53,12 @@ export class DiskStore {
         await delay(UNMOUNT_RETRY_MS);
       }
     }
+  }
+
+  /** Sharing what it can; else without the holes, which are nearly all of it. */
+  async #copy(source: string, target: string): Promise<void> {
+    if (this.#sharesCopies) this.#sharesCopies = await cloneFile(source, target);
+    if (!this.#sharesCopies) await runCommand('cp', ['--sparse=always', '--reflink=never', source, target]);
   }
 
   async #mount(source: string, make: (source: string, image: string) => Promise<unknown>): Promise<SandboxDisk> {

@@ -41,31 +41,39 @@ export class OciCommands {
 
   /** Returns the process whose end is the container's end. */
   run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<ProcessIdentity> {
-    return this.#start('run', id, bundle, config, flags, []);
+    return this.#start('run', id, bundle, config, flags, ['--detach']);
   }
 
+  /** @param config none where `create` has made the container */
   restore(
     id: string,
     bundle: string,
-    config: object,
+    config: object | undefined,
     flags: readonly string[],
     restoreFlags: readonly string[],
   ): Promise<ProcessIdentity> {
-    return this.#start('restore', id, bundle, config, flags, restoreFlags);
+    return this.#start('restore', id, bundle, config, flags, ['--detach', ...restoreFlags]);
+  }
+
+  /** Makes a container in which nothing runs yet. */
+  async create(id: string, bundle: string, config: object, flags: readonly string[]): Promise<void> {
+    await this.#start('create', id, bundle, config, flags, []);
   }
 
   async #start(
-    verb: 'run' | 'restore',
+    verb: 'run' | 'restore' | 'create',
     id: string,
     bundle: string,
-    config: object,
+    config: object | undefined,
     flags: readonly string[],
     verbFlags: readonly string[],
   ): Promise<ProcessIdentity> {
     await mkdir(this.#stateDirectory, { recursive: true, mode: 0o700 });
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+    if (config !== undefined) {
+      await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+    }
     // The runtime's children outlive it and hold its outputs open, so these are a file and not a pipe.
-    const log = await open(join(bundle, 'runtime.log'), 'w+', 0o600);
+    const log = await open(join(bundle, `${verb}.log`), 'w+', 0o600);
     const pidFile = join(bundle, 'pid');
     try {
       const [file, ...args] = [
@@ -73,7 +81,6 @@ export class OciCommands {
         this.#binary,
         ...this.#arguments(flags),
         verb,
-        '--detach',
         '--pid-file',
         pidFile,
         ...verbFlags,
@@ -110,7 +117,7 @@ export class OciCommands {
   }
 
   async endOrphans(): Promise<void> {
-    const verbs = ['run', 'restore', 'checkpoint'];
+    const verbs = ['run', 'create', 'restore', 'checkpoint'];
     const orphans = findProcesses(
       (args) => args.includes(this.#stateDirectory) && verbs.some((verb) => args.includes(verb)),
     );

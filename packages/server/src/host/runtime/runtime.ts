@@ -70,8 +70,18 @@ export interface Checkpoints {
    * @param durable whether it is to be on the disk soon; else it is read again soon
    */
   save(id: string, directory: string, durable: boolean): Promise<void>;
-  /** Starts a container from what `save` wrote, with the same image, agent and limits. The directory is only read. */
-  restore(spec: ContainerSpec, directory: string): Promise<ProcessIdentity>;
+  /** Makes a container in which nothing runs yet: a restoration in it has less to do. */
+  prepare(spec: ContainerSpec): Promise<void>;
+  /**
+   * Starts a container from what `save` wrote, with the same image, agent and limits. The directory is only read.
+   *
+   * @param options `prepared`: whether `prepare` has made it from the same `spec`; `durable`: as it was saved
+   */
+  restore(
+    spec: ContainerSpec,
+    directory: string,
+    options: { readonly prepared: boolean; readonly durable: boolean },
+  ): Promise<ProcessIdentity>;
 }
 
 export interface ContainerState {

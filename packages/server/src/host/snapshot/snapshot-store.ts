@@ -13,6 +13,8 @@ export interface SnapshotManifest extends ContainerBasis {
    * - `disk`: files alone, as a disk.
    */
   readonly kind: 'memory' | 'disk';
+  /** Of a `memory`: whether it was written past the page cache, as what is to be durable is. */
+  readonly durable?: boolean;
   /** Of a `memory` whose files alone were to be kept: its processes are ended before anybody gets to see it. */
   readonly restart?: boolean;
 }

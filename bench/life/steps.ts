@@ -1,0 +1,69 @@
+// How long a start from nothing, a pause, a resumption, a waking request, a fork and a kill take, beside runsc's own run,
+// checkpoint and restore.
+import { readInstallation } from '@sandport/server/host/image/installation';
+import { SandportServer } from '../../test/support/sandport-server.ts';
+import { bareAgentAnswer } from '../create/bare-agent.ts';
+import { untilIdle } from '../create/until-idle.ts';
+import { SAMPLES_HEADING, Samples } from '../support/samples.ts';
+import { bareTimes } from './bare-checkpoint.ts';
+import { lifeTimes } from './sandport-times.ts';
+
+const SIZES_MB = [0, 200];
+const KINDS = [
+  ...(['create', 'pause', 'resume', 'wake', 'fork', 'kill'] as const),
+  ...(['run', 'checkpoint', 'restore', 'checkpointAlone', 'restoreAlone'] as const),
+] as const;
+type Kind = (typeof KINDS)[number];
+
+const titles: Readonly<Record<Kind, string>> = {
+  create: 'Sandbox.create() returns, started from nothing',
+  pause: 'sandbox.pause() returns',
+  resume: 'sandbox.connect() to the first answer of its URL',
+  wake: 'one request to the URL of a paused sandbox',
+  fork: "sandbox.fork() to the first answer of the fork's URL",
+  kill: 'sandbox.kill() returns',
+  run: 'bare runsc run to the first answer of the agent',
+  checkpoint: 'bare runsc checkpoint of program and agent',
+  restore: 'bare runsc restore of both to the first answer',
+  checkpointAlone: 'bare runsc checkpoint of the program alone',
+  restoreAlone: 'bare runsc restore of it to the first answer',
+};
+const TITLE_WIDTH = 52;
+
+export async function measureSteps(options: { readonly rounds: number; readonly signal: AbortSignal }): Promise<void> {
+  const installation = await readInstallation();
+  const server = await SandportServer.start('runsc', ['--warm', '0']);
+  const samples = SIZES_MB.map(() => Object.fromEntries(KINDS.map((kind) => [kind, new Samples()])));
+  try {
+    // The first round fills the page cache for all, and is not counted.
+    for (let round = 0; round <= options.rounds; round++) {
+      for (const [index, megabytes] of SIZES_MB.entries()) {
+        options.signal.throwIfAborted();
+        const ours = await lifeTimes(server.options, megabytes, () => untilIdle(server.data, 0));
+        await untilIdle(server.data, 0);
+        const run = await bareAgentAnswer('runsc', installation);
+        const both = await bareTimes(installation, megabytes, true);
+        const alone = await bareTimes(installation, megabytes, false);
+        const times = { ...ours, run, ...both, checkpointAlone: alone.checkpoint, restoreAlone: alone.restore };
+        if (round > 0) for (const kind of KINDS) samples[index]![kind]!.add(times[kind]);
+      }
+    }
+  } finally {
+    for (const line of await server.stop()) console.error(`left behind: ${line}`);
+  }
+  console.log(`steps: ${options.rounds} rounds in turns, milliseconds, runsc\n`);
+  for (const [index, megabytes] of SIZES_MB.entries()) {
+    const of = samples[index] as Record<Kind, Samples>;
+    console.log(`a web server that holds ${megabytes} MB`.padEnd(TITLE_WIDTH + 2) + SAMPLES_HEADING);
+    for (const kind of KINDS) console.log(`  ${titles[kind].padEnd(TITLE_WIDTH)}${of[kind]}`);
+    const ratio = (ours: number, peer: number): string => (ours / peer).toFixed(2);
+    const { create, pause, resume, wake, fork, run, checkpoint, restore, checkpointAlone, restoreAlone } = of;
+    console.log(
+      `  medians, Sandport's to the bare one's with the agent: create ${ratio(create.median, run.median)}, pause ${ratio(pause.median, checkpoint.median)}, ` +
+        `resume ${ratio(resume.median, restore.median)}, wake ${ratio(wake.median, restore.median)}, ` +
+        `fork (to both) ${ratio(fork.median, checkpoint.median + restore.median)}\n` +
+        `  to the program alone: pause ${ratio(pause.median, checkpointAlone.median)}, ` +
+        `resume ${ratio(resume.median, restoreAlone.median)}\n`,
+    );
+  }
+}
