@@ -4,14 +4,21 @@ import type { Socket } from 'node:net';
 
 type Done = (error?: Error | null) => void;
 
-/** From now on what cannot be written is dropped, and the socket ends as its reading does. */
+/** For what has arrived to be read; whoever is to have it may be slow. */
+const LONGEST_MS = 60_000;
+
+/** From now on what cannot be written is dropped, and the socket ends as its reading does, a minute later at most. */
 export function readPastWriteErrors(socket: Socket): void {
   const { _write: write, _writev: writev, _final: final } = socket;
   let isDeaf = false;
   const forgiving =
     (done: Done): Done =>
     (error) => {
-      if (error) isDeaf = true;
+      if (error && !isDeaf && !socket.destroyed) {
+        isDeaf = true;
+        const timer = setTimeout(() => socket.destroy(), LONGEST_MS);
+        socket.once('close', () => clearTimeout(timer));
+      }
       done();
     };
   socket._write = (chunk, encoding, done) =>
