@@ -5,6 +5,7 @@ import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { freePort, leftovers, requireRoot } from './machine.ts';
@@ -14,6 +15,7 @@ import { Hopeless, waitFor } from './wait-for.ts';
 const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 const START_MS = 60_000;
 const STOP_MS = 90_000;
+const RELEASE_MS = 10_000;
 
 export interface Connection {
   readonly domain: string;
@@ -170,7 +172,12 @@ export class SandportServer {
     await this.pause();
     if (!existsSync(join(this.data, 'identity.json'))) return [];
     const { instance } = this;
-    const left = leftovers(instance, this.data);
+    let left = leftovers(instance, this.data);
+    // The kernel lets go of a device a moment after its mount; of a busy machine, a long one.
+    for (const deadline = Date.now() + RELEASE_MS; onlyDevices(left) && Date.now() < deadline; ) {
+      await delay(50);
+      left = leftovers(instance, this.data);
+    }
     if (left.length > 0) purge(instance, this.data);
     await rm(this.data, { recursive: true, force: true });
     return left;
@@ -179,6 +186,10 @@ export class SandportServer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+function onlyDevices(left: readonly string[]): boolean {
+  return left.length > 0 && left.every((line) => line.startsWith('loop device: '));
 }
 
 function trust(authority: string): void {

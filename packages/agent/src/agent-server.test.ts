@@ -23,6 +23,20 @@ test('until init only health answers', async () => {
   }
 });
 
+test('until init a command can be rehearsed, which nobody sees of it afterwards', async () => {
+  await using fresh = await startUninitialisedAgent();
+  assert.equal((await fetch(`${fresh.url}/rehearsal`)).status, 503, 'not by GET');
+  assert.equal((await fetch(`${fresh.url}/rehearsal`, { method: 'POST' })).status, 204);
+  assert.equal((await fresh.init()).status, 204);
+  assert.equal((await fetch(`${fresh.url}/rehearsal`, { method: 'POST' })).status, 404);
+  const listed = await fetch(`${fresh.url}/process.Process/List`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  assert.deepEqual(await listed.json(), {});
+});
+
 test('a malformed init is refused with the field, and leaves the agent waiting', async () => {
   await using fresh = await startUninitialisedAgent();
   for (const [field, value] of Object.entries({

@@ -1,5 +1,6 @@
 // The agent's HTTP server: which request goes where, and who may ask.
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { REHEARSAL_PATH } from '@sandport/protocol/agent-port';
 import { FILESYSTEM_SERVICE } from '@sandport/protocol/filesystem-rpc';
 import { TUNNEL_PATH } from '@sandport/protocol/loopback-tunnel';
 import { PORTS_SERVICE } from '@sandport/protocol/ports-rpc';
@@ -49,6 +50,11 @@ export function createAgentServer(root: string): Server {
       await initialization.serve(request, response);
       log.belongTo(initialization.settings?.environment.get('SANDPORT_SANDBOX_ID'));
       return;
+    }
+    // Of a sandbox that is nobody's yet.
+    if (path === REHEARSAL_PATH && request.method === 'POST' && initialization.settings === undefined) {
+      await (await import('./process/rehearsal.ts')).rehearseCommand(root);
+      return answerEmpty(response);
     }
     // A sandbox that waits for its first use has nothing to give back.
     memory.noteActivity();

@@ -3,7 +3,7 @@
 import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInit } from '@sandport/protocol/agent-init';
-import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import { AGENT_PORT, REHEARSAL_PATH } from '@sandport/protocol/agent-port';
 import { SandportError } from '@sandport/protocol/errors';
 
 const POLL_MS = 4;
@@ -38,6 +38,11 @@ export async function initialiseAgent(
 export async function untilAgentListens(place: AgentPlace, timeoutMs: number): Promise<void> {
   const status = await untilAnswer(place, timeoutMs, () => send(place.address, 'GET', '/health', undefined, undefined));
   if (status !== 204) throw new SandportError('agent_unreachable', `the agent is not well: status ${status}`);
+}
+
+/** Has the agent run a command that does nothing: the sandbox's first finds loaded what it needs. Never throws. */
+export async function rehearse(place: AgentPlace): Promise<void> {
+  await send(place.address, 'POST', REHEARSAL_PATH, undefined, undefined);
 }
 
 async function untilAnswer(

@@ -8,7 +8,7 @@ import type { LogEntry } from '@sandport/protocol/agent-log';
 import { SandportError } from '@sandport/protocol/errors';
 import type { EgressTraffic } from '../egress/messages.ts';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
-import { type AgentPlace, initialiseAgent, untilAgentListens } from './agent-client.ts';
+import { type AgentPlace, initialiseAgent, rehearse, untilAgentListens } from './agent-client.ts';
 import { readAgentLog } from './agent-log.ts';
 import { assertDisk, assertMemory } from './capacity.ts';
 import { removeCgroups } from './cgroups.ts';
@@ -286,6 +286,7 @@ export class Host {
     const placement = await this.#startContainer(origin, OPEN, () => {});
     try {
       await untilAgentListens(this.#agentOf(placement), AGENT_START_MS);
+      await rehearse(this.#agentOf(placement));
       return placement;
     } catch (error) {
       await this.remove(placement);
