@@ -52,7 +52,7 @@ for (const runtime of runtimes) {
     describe(`an image with ${name} under ${runtime}`, { skip }, () => {
       test('runs commands, keeps files and answers on its URL', async () => {
         await using image = await BareImage.make(fill);
-        await using server = await SandportServer.start(runtime, [], image.home);
+        await using server = await SandportServer.start(runtime, [], { home: image.home });
         const sandbox = await Sandbox.create(server.options);
         const { url, token } = await agentAccess(server, sandbox.sandboxId);
         const agent = new AgentClient(url);

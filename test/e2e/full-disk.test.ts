@@ -27,7 +27,7 @@ describe('a full disk', () => {
     await truncate(join(root, 'image'), SIZE_MIB * MIB);
     execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', join(root, 'image')]);
     execFileSync('mount', ['-o', 'loop', join(root, 'image'), mount]);
-    server = await SandportServer.start('runsc', ['--warm', '0', '--disk', '400'], undefined, undefined, mount);
+    server = await SandportServer.start('runsc', ['--warm', '0', '--disk', '400'], { parent: mount });
   });
   after(async () => {
     // Ending what is there takes some room.

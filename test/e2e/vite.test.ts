@@ -45,7 +45,9 @@ for (const runtime of runtimes) {
     let server: SandportServer;
 
     before(async () => {
-      server = await SandportServer.start(runtime, ['--warm', '0'], undefined, ['127.0.0.1', network.address]);
+      server = await SandportServer.start(runtime, ['--warm', '0'], {
+        addresses: ['127.0.0.1', network.address],
+      });
     });
     after(async () => {
       assert.deepEqual(await server.stop(), []);

@@ -1,7 +1,7 @@
 // What a test needs of the machine, and what it finds left behind on it.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { freePort as freePortOf } from '../../packages/server/src/gateway/testing/free-port.ts';
 
 /** Runtimes under which the end-to-end tests run; `SANDPORT_TEST_RUNTIMES=runc` leaves one out. */
 export const runtimes = (process.env.SANDPORT_TEST_RUNTIMES ?? 'runsc,runc').split(',') as ('runsc' | 'runc')[];
@@ -11,12 +11,8 @@ export function requireRoot(): void {
 }
 
 /** A port that is free on the loopback addresses now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen({ port: 0, host: '::' }, resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+export function freePort(): Promise<number> {
+  return freePortOf('::');
 }
 
 /** Everything on the machine that bears the name of an instance or lies under its data directory. */

@@ -1,9 +1,13 @@
 // Removes what a failed test left on the machine: everything that bears the name of its instance.
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { findProcesses, signal } from '../../packages/server/src/process-identity.ts';
 
 /** To be called only when the instance's control process has ended. Goes on where something cannot be removed. */
 export function purge(instance: string, dataDirectory: string): void {
+  // Workers, which outlive their control process.
+  const isWorker = (args: readonly string[]) => args.some((arg) => arg.startsWith(`${dataDirectory}/`));
+  for (const worker of findProcesses(isWorker)) signal(worker, 'SIGKILL');
   const groups = globSync(`/sys/fs/cgroup/{,*/}sandport/${instance}{,/*}`);
   for (const group of groups) {
     for (const pid of lines(`${group}/cgroup.procs`)) attempt(() => process.kill(Number(pid), 'SIGKILL'));

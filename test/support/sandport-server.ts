@@ -25,39 +25,44 @@ export interface Connection {
   readonly systemCaBundlePath: string;
 }
 
+export interface SandportServerOptions {
+  /** Of an installation of the test's own. Default: the machine's. */
+  readonly home?: string;
+  /** Of the gateway. Default: both loopback addresses. */
+  readonly addresses?: readonly string[];
+  /** Of the data directory. */
+  readonly parent?: string;
+  /** Beside the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export class SandportServer {
   readonly data: string;
   readonly #arguments: readonly string[];
-  readonly #home: string | undefined;
+  readonly #env: Readonly<Record<string, string>>;
   #process: ChildProcess | undefined;
   connection!: Connection;
 
-  private constructor(data: string, args: readonly string[], home: string | undefined) {
+  private constructor(data: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.data = data;
     this.#arguments = args;
-    this.#home = home;
+    this.#env = env;
   }
 
-  /**
-   * Starts one and makes this process trust its authority.
-   *
-   * @param home of an installation of the test's own; the machine's when left out
-   * @param addresses of the gateway
-   * @param parent of the data directory
-   */
+  /** Starts one and makes this process trust its authority. */
   static async start(
     runtime: string,
     extra: readonly string[] = [],
-    home?: string,
-    addresses: readonly string[] = ['127.0.0.1', '[::1]'],
-    parent = tmpdir(),
+    options: SandportServerOptions = {},
   ): Promise<SandportServer> {
     requireRoot();
+    const { home, addresses = ['127.0.0.1', '[::1]'], parent = tmpdir() } = options;
     const data = await mkdtemp(join(parent, 'sandport-test-'));
     const port = await freePort();
     const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1'];
     const listen = addresses.flatMap((address) => ['--listen', `${address}:${port}`]);
-    const server = new SandportServer(data, [...args, ...listen, ...extra], home);
+    const env = { ...options.env, ...(home !== undefined && { SANDPORT_HOME: home }) };
+    const server = new SandportServer(data, [...args, ...listen, ...extra], env);
     try {
       await server.launch();
     } catch (error) {
@@ -73,11 +78,7 @@ export class SandportServer {
     const log = openSync(join(this.data, 'output.log'), 'a');
     const before = this.output().length;
     this.crashAt('');
-    const env = {
-      ...process.env,
-      SANDPORT_FAULT_FILE: this.faultFile,
-      ...(this.#home !== undefined && { SANDPORT_HOME: this.#home }),
-    };
+    const env = { ...process.env, SANDPORT_FAULT_FILE: this.faultFile, ...this.#env };
     const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log], env });
     this.#process = child;
     await waitFor(

@@ -57,7 +57,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await checkMachine(settings);
   // Everything that is opened is put here, and closed in the reverse order, also when a later step fails.
   await using opened = new AsyncDisposableStack();
-  let keep = false;
+  // A start that fails ends nothing that an earlier one made.
+  let keep = true;
 
   const data = await openDataDirectory(settings.data);
   const { logger, close: closeLogger } = openLogger(data.file('logs/server.log'));

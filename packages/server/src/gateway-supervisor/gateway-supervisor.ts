@@ -177,6 +177,8 @@ export class GatewaySupervisor implements AsyncDisposable {
 
   async #stop(graceMs: number, keepWorkers: boolean): Promise<void> {
     clearInterval(this.#check);
+    // One that was never started owns nothing: workers of an earlier control process are there for the next.
+    if (this.#server === undefined) return;
     const identities = [...this.#workers.values()].map(({ identity }) => identity);
     if (!keepWorkers) {
       for (const link of this.#links) link.send({ type: 'stop', graceMs });
@@ -187,7 +189,6 @@ export class GatewaySupervisor implements AsyncDisposable {
     }
     for (const link of this.#links) link.close();
     const server = this.#server;
-    if (server === undefined) return;
     // Closing removes the socket's file.
     await new Promise((resolve) => server.close(resolve));
   }
