@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -44,6 +44,7 @@ async function prepare(workers: number, over: { port?: number; socketPath?: stri
     tls: testTls,
     services: [],
     workers,
+    compileCache: join(directory, 'compiled'),
     log: silent,
   });
   return { supervisor, port, socketPath };
@@ -85,6 +86,15 @@ describe('gateway supervisor', () => {
     await supervisor.stop({ graceMs: 1000 });
     assert.ok(gone(pids));
     assert.ok(!existsSync(socketPath));
+  });
+
+  it('keeps what the compiler made of a worker for the next', async () => {
+    const { supervisor } = await prepare(1);
+    await using _ = supervisor;
+    await supervisor.start();
+    // Below a directory for the version of Node.
+    const files = readdirSync(join(directory, 'compiled'), { recursive: true });
+    assert.ok(files.length > 10, `${files.length} files`);
   });
 
   it('replaces a worker that is killed, which then knows the routes', async () => {

@@ -51,6 +51,8 @@ export interface GatewaySupervisorOptions {
   readonly log: SupervisorLog;
   /** File that the workers' own log is appended to; without it there is none. */
   readonly workerLogPath?: string;
+  /** Directory, root's alone, where workers keep what the compiler made of them for the next ones. */
+  readonly compileCache?: string;
 }
 
 interface Worker {
@@ -307,7 +309,7 @@ export class GatewaySupervisor implements AsyncDisposable {
   }
 
   #spawn(): void {
-    const { socketPath, workerLogPath, log } = this.#options;
+    const { socketPath, workerLogPath, compileCache, log } = this.#options;
     const output = workerLogPath === undefined ? 'ignore' : openSync(workerLogPath, 'a', 0o600);
     let child: ChildProcess;
     try {
@@ -315,7 +317,7 @@ export class GatewaySupervisor implements AsyncDisposable {
         cwd: '/',
         detached: true,
         // A worker needs nothing of the environment, which may hold secrets.
-        env: { PATH: process.env.PATH },
+        env: { PATH: process.env.PATH, ...(compileCache && { NODE_COMPILE_CACHE: compileCache }) },
         stdio: ['ignore', output, output],
       });
     } finally {

@@ -1,6 +1,7 @@
 // The worker process: `node worker.ts CONTROL_SOCKET_PATH [ORPHAN_MS]`. It serves public URLs, and goes on serving
 // what it knows while the control process is away.
 
+import { flushCompileCache } from 'node:module';
 import type { GatewayDownward, GatewayTls, TrafficUsage } from '@sandport/protocol/routes';
 import { ControlLink } from './control-link.ts';
 import { Gateway } from './gateway.ts';
@@ -36,6 +37,9 @@ async function stop(graceMs: number): Promise<void> {
 }
 
 async function start(message: GatewayDownward & { type: 'snapshot' }): Promise<void> {
+  // A worker that finds itself compiled starts in a tenth of the time and in half of the memory: it does without the
+  // program that strips types.
+  flushCompileCache();
   try {
     if (message.settings.clients !== undefined) setClientLimits(message.settings.clients);
     const wake = (sandboxId: string) => link.send({ type: 'wake', sandboxId });
