@@ -1,6 +1,7 @@
 // Sandport's gateway beside nginx, HAProxy, Caddy and Go's reverse proxy, each on one processor, doing the same work.
 import type { Contestant, Site, StartContestant } from './contestant.ts';
 import { enoughForOne, proxyCores } from './cores.ts';
+import { measureIdle100k } from './idle-100k.ts';
 import { measureMemory } from './memory.ts';
 import { startOrigin } from './origin.ts';
 import { cpuSeconds } from './processes.ts';
@@ -31,6 +32,8 @@ const others: Readonly<Record<string, (site: Site, rounds: number, signal: Abort
   workers: measureWorkers,
 };
 const MEMORY = 'memory';
+/** What takes part only when it is named: it needs the descriptors, ports and memory for it. */
+const named: typeof others = { 'idle-100k': measureIdle100k };
 
 export async function benchmarkGateway(options: {
   readonly rounds: number;
@@ -38,7 +41,7 @@ export async function benchmarkGateway(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { rounds, only, signal } = options;
-  const names = [...works.map(({ name }) => name), MEMORY, ...Object.keys(others)];
+  const names = [...works.map(({ name }) => name), MEMORY, ...Object.keys(others), ...Object.keys(named)];
   const unknown = only.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`--only ${unknown}: expected some of ${names.join(',')}`);
   const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
@@ -49,6 +52,7 @@ export async function benchmarkGateway(options: {
   if (chosen.length > 0) await compare(chosen, site, rounds, signal);
   if (wanted(MEMORY)) await measureMemory(starts, site, signal);
   for (const [name, measure] of Object.entries(others)) if (wanted(name)) await measure(site, rounds, signal);
+  for (const [name, measure] of Object.entries(named)) if (only.includes(name)) await measure(site, rounds, signal);
 }
 
 async function compare(chosen: readonly Work[], site: Site, rounds: number, signal: AbortSignal): Promise<void> {

@@ -76,8 +76,11 @@ export class IdleConnections implements AsyncDisposable {
     this.#end = end;
   }
 
-  static async open(site: Site, target: Address, connections: number): Promise<IdleConnections> {
-    const args = ['idle', `-target=${target.host}:${target.port}`, `-host=${site.files.hostName}`];
+  static async open(site: Site, target: Address, connections: number, source = '127.0.0.1'): Promise<IdleConnections> {
+    const args = [
+      ...['idle', `-target=${target.host}:${target.port}`, `-host=${site.files.hostName}`],
+      `-source=${source}`,
+    ];
     const command = ['--cpu-list', loadCores, site.load, ...args, `-connections=${connections}`];
     const child = spawn('taskset', command, { stdio: ['pipe', 'pipe', 'inherit'] });
     const exited = once(child, 'exit');

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"io"
 	"log"
+	"net"
 	"os"
 )
 
@@ -13,17 +15,20 @@ func idle(args []string) {
 	target := flags.String("target", "", "address")
 	host := flags.String("host", "", "host name")
 	n := flags.Int("connections", 10000, "")
+	source := flags.String("source", "127.0.0.1", "own address; each has some 28,000 ports")
 	_ = flags.Parse(args)
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(*source)}}
 	var r result
 	for i := 0; i < *n; i++ {
-		c, err := dial(*target, *host, nil)
+		conn, err := dialer.Dial("tcp", *target)
 		if err != nil {
 			log.Fatal(err)
 		}
+		c := &client{conn, bufio.NewReaderSize(conn, 4096)}
 		if err := c.get("/1k", *host); err != nil {
 			log.Fatal(err)
 		}
-		// Its buffer is not needed any more, and 10,000 of them are a lot.
+		// Its buffer is not needed any more, and thousands of them are a lot.
 		c.r = nil
 		held = append(held, c)
 		r.Count++

@@ -1,5 +1,9 @@
 // Sandport's gateway: the worker process that serves public URLs, fed with routes over its own control link.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defaultTrafficLimits, type Route } from '@sandport/protocol/routes';
 import { FakeControl } from '@sandport/server/gateway/testing/fake-control';
 import type { Contestant, Site, StartContestant } from '../contestant.ts';
@@ -15,6 +19,16 @@ export const routeTo = (site: Site, sandboxId: string): Route => ({
 export const startSandport: StartContestant = async (site, cores, stack) =>
   (await startGateway(cores, [routeTo(site, SANDBOX_ID)], stack)).contestant;
 
+/** Workers are compiled before, as all are on a machine but the first ones. */
+function compileWorker(): void {
+  if (process.env.NODE_COMPILE_CACHE !== undefined) return;
+  const cache = mkdtempSync(join(tmpdir(), 'sandport-bench-compiled-'));
+  process.once('exit', () => rmSync(cache, { recursive: true, force: true }));
+  process.env.NODE_COMPILE_CACHE = cache;
+  // Without arguments it says how it is used, and ends.
+  spawnSync(process.execPath, [fileURLToPath(import.meta.resolve('@sandport/server/gateway/worker'))]);
+}
+
 /** All connections come from one address here. They are counted as elsewhere. */
 const settings = { limits: { ...defaultTrafficLimits, connectionsPerClient: 1_000_000 } };
 
@@ -24,6 +38,7 @@ export async function startGateway(
   routes: Route[],
   stack: AsyncDisposableStack,
 ): Promise<{ contestant: Contestant; control: FakeControl }> {
+  compileWorker();
   const workers: FakeControl[] = [];
   for (const core of cores) {
     const worker = stack.use(await FakeControl.start(routes, [], undefined, workers[0]?.port, settings));
