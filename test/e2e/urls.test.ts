@@ -21,6 +21,11 @@ require("http").createServer((request, response) => {
   request.on("data", (chunk) => { length += chunk.length; });
   request.on("end", () => {
     response.setHeader("content-type", "application/json");
+    if (request.url === "/next") {
+      response.statusCode = 302;
+      response.setHeader("location", "http://" + request.headers.host + "/there");
+      response.setHeader("set-cookie", "a=b; Path=/; Domain=" + request.headers.host.replace(/:.*/, ""));
+    }
     response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, length }));
   });
 }).listen(4000)'`;
@@ -146,6 +151,27 @@ for (const runtime of runtimes) {
       const seen = await echo(url(masked, 4000));
       assert.equal(seen.headers.host, 'localhost:4000');
       assert.equal(seen.headers['x-forwarded-host'], masked.getHost(4000));
+    });
+
+    test('maskRequestOrigin has the app take the public origin for its masked one, and lead back to it', async () => {
+      const network = { maskRequestHost: 'localhost:${PORT}', maskRequestOrigin: true };
+      await using whole = await OwnSandbox.create({ ...server.options, network });
+      await whole.commands.run(ECHO, { background: true });
+      const origin = `https://${whole.getHost(4000)}`;
+      await waitFor('the server inside answers', async () => (await fetch(origin)).ok);
+      const seen = await echo(`${origin}/a`, { headers: { origin, referer: `${origin}/b` } });
+      assert.deepEqual(
+        [seen.headers.host, seen.headers.origin, seen.headers.referer],
+        ['localhost:4000', 'http://localhost:4000', 'http://localhost:4000/b'],
+      );
+      const led = await fetch(`${origin}/next`, { redirect: 'manual' });
+      assert.deepEqual(
+        [led.headers.get('location'), led.headers.get('set-cookie')],
+        [`${origin}/there`, 'a=b; Path=/'],
+      );
+      // Without the option the app is led nowhere else than it said.
+      const plain = await fetch(url(masked, 4000, '/next'), { redirect: 'manual', headers: { origin } });
+      assert.equal(plain.headers.get('location'), 'http://localhost:4000/there');
     });
 
     test('a private sandbox answers only with its token, which the app never sees', async () => {

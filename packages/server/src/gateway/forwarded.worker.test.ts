@@ -1,11 +1,14 @@
 // What servers are told of who asks, and what they may believe, through a real worker.
 
 import assert from 'node:assert/strict';
-import { connect } from 'node:http2';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:http2';
+import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { DOMAIN, FakeControl } from './testing/fake-control.ts';
 import { getFrom } from './testing/get.ts';
-import { HttpOrigin } from './testing/origin.ts';
+import { HttpOrigin, nextAddress } from './testing/origin.ts';
 import { RawClient } from './testing/raw-client.ts';
 
 type Headers = Record<string, string>;
@@ -131,6 +134,45 @@ it('a redirect to the masked host leads to the public one, by the scheme of the 
   session.close();
 });
 
+it('the masked origin holds for servers that get HTTP/2, and for WebSockets', async () => {
+  const address = nextAddress();
+  const server = createServer();
+  server.on('stream', (stream, headers) => {
+    const location = `http://${headers[':authority']}/next`;
+    stream.respond({ ':status': 302, location, 'set-cookie': 'a=b; Domain=localhost; Path=/' });
+    stream.end(JSON.stringify(headers));
+  });
+  server.listen(0, address);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const masks = { maskRequestHost: 'localhost:${PORT}', masksOrigin: true };
+  const route = { sandboxId: 'newer', generation: 'g1', address, access, http2Ports: [port], ...masks };
+  await direct.apply({ type: 'set-route', route });
+  const session = connect(`http://127.0.0.1:${direct.port}`);
+  try {
+    const own = `http://${port}-newer.${DOMAIN}`;
+    const stream = session.request({ ':authority': own.slice('http://'.length), origin: own });
+    const head = new Promise<Record<string, unknown>>((resolve) => stream.once('response', resolve));
+    let body = '';
+    for await (const chunk of stream) body += chunk;
+    assert.equal((JSON.parse(body) as Headers).origin, `http://localhost:${port}`);
+    assert.deepEqual([(await head).location, (await head)['set-cookie']], [`${own}/next`, ['a=b; Path=/']]);
+  } finally {
+    session.destroy();
+    server.close();
+  }
+
+  origin.server.once('upgrade', (request, socket) => {
+    socket.end(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n${request.headers.origin};`,
+    );
+  });
+  using client = new RawClient(direct.port);
+  const lines = `Upgrade: websocket\r\nConnection: Upgrade\r\nOrigin: https://${host('whole')}\r\n`;
+  client.send(`GET / HTTP/1.1\r\nHost: ${host('whole')}\r\n${lines}\r\n`);
+  await client.expect(new RegExp(`101 [^;]*\r\n\r\nhttp://localhost:${origin.port};`));
+});
+
 describe('the PROXY protocol', () => {
   const request = () => `GET / HTTP/1.1\r\nHost: ${host()}\r\nConnection: close\r\n\r\n`;
   const version2 = (command: number, family: number, rest: number[]) =>
@@ -191,6 +233,27 @@ describe('the PROXY protocol', () => {
     assert.equal(six[0], '2001:db9:0:0:0:0:0:7');
     assert.match(six[4]!, /^for="\[2001:db9:0:0:0:0:0:7\]";/);
     assert.equal((await toldAfter('PROXY TCP6 2001:db9::7 ::1 1 443\r\n'))[0], '2001:db9::7');
+  });
+
+  it('goes before TLS too, with either version of HTTP in it', async () => {
+    const expected = ['192.0.2.9', 'https', '443', host(), `for=192.0.2.9;proto=https;host="${host()}"`];
+    for (const protocol of ['http/1.1', 'h2']) {
+      const tcp = connectTcp(behind.port, '127.0.0.1');
+      tcp.write('PROXY TCP4 192.0.2.9 10.0.0.1 4096 443\r\n');
+      const secure = connectTls({ socket: tcp, rejectUnauthorized: false, ALPNProtocols: [protocol] });
+      await once(secure, 'secureConnect');
+      let body = '';
+      if (protocol === 'h2') {
+        const session = connect('https://any', { createConnection: () => secure });
+        for await (const chunk of session.request({ ':authority': host() })) body += chunk;
+        session.destroy();
+      } else {
+        secure.write(request());
+        for await (const chunk of secure) body += chunk;
+      }
+      assert.deepEqual(told(JSON.parse(/\{.*\}/.exec(body)![0]) as Headers), expected);
+      secure.destroy();
+    }
   });
 
   it('leaves the connection its own address where the balancer speaks for itself', async () => {

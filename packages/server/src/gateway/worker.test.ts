@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { describe, it } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { Route } from '@sandport/protocol/routes';
@@ -144,6 +145,28 @@ describe('gateway worker', () => {
       assert.equal((await exited)[0], 0);
     });
   }
+
+  it('finishes the streams of HTTP/2 connections too, and says that no more are taken', async () => {
+    await using origin = await waiting();
+    await using control = await FakeControl.start([routeTo(origin)]);
+    control.ending = true;
+    const session = connectHttp2(`http://127.0.0.1:${control.port}`);
+    try {
+      const stream = session.request({ ':authority': `${origin.port}-abc.${DOMAIN}`, ':path': '/wait' });
+      assert.equal(String((await once(stream, 'data'))[0]), 'begun');
+      const exited = once(control.worker, 'exit');
+      const goneAway = once(session, 'goaway');
+      control.send({ type: 'stop', graceMs: 10_000 });
+      assert.equal((await goneAway)[0], 0);
+      origin.server.emit('go');
+      let rest = '';
+      for await (const chunk of stream) rest += chunk;
+      assert.equal(rest, 'ended');
+      assert.equal((await exited)[0], 0);
+    } finally {
+      session.destroy();
+    }
+  });
 
   it('cuts what is open when the time it was given is over', async () => {
     await using origin = await waiting();
