@@ -20,7 +20,8 @@ export async function untilIdle(data: string, started: number, orMore = false): 
   await waitFor(
     `${started} are started`,
     async () => {
-      const { length } = await readdir(join(data, 'bundles'));
+      // Before the first there is no directory.
+      const { length } = await readdir(join(data, 'bundles')).catch(() => []);
       return length === started || (orMore && length > started);
     },
     WAIT_MS,
