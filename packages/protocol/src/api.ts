@@ -69,6 +69,8 @@ export const CreateSandboxBody = Type.Object({
   autoPause: Type.Optional(Type.Boolean()),
   autoPauseMemory: Type.Optional(Type.Boolean()),
   autoResume: Type.Optional(Type.Object({ enabled: Type.Optional(Type.Boolean()) })),
+  /** An extension: go on from the newest snapshot when the machine was restarted. */
+  restoreWhenLost: Type.Optional(Type.Boolean()),
   secure: Type.Optional(Type.Boolean()),
   allow_internet_access: Type.Optional(Type.Boolean()),
   network: Type.Optional(NetworkOptions),

@@ -13,9 +13,14 @@ export type OnTimeout =
 
 export interface SandboxLifecycle {
   /** At the end time. Default `kill`. */
-  readonly onTimeout: OnTimeout;
+  readonly onTimeout?: OnTimeout | undefined;
   /** Whether a request to a public URL resumes it. Default false. */
   readonly autoResume?: boolean | undefined;
+  /**
+   * Whether it goes on from its newest snapshot (`createSnapshot`) when the machine was restarted while it ran; what
+   * happened after the snapshot is then gone. Without one, or without this, it has ended. Default false.
+   */
+  readonly restoreWhenLost?: boolean | undefined;
 }
 
 /** The form on the wire. Throws an InvalidArgumentError on what contradicts itself. */
@@ -23,9 +28,10 @@ export function lifecycleBody(lifecycle: SandboxLifecycle | undefined): {
   autoPause?: boolean;
   autoPauseMemory?: boolean;
   autoResume?: { enabled: boolean };
+  restoreWhenLost?: boolean;
 } {
   if (lifecycle === undefined) return {};
-  const { onTimeout = 'kill', autoResume } = lifecycle;
+  const { onTimeout = 'kill', autoResume, restoreWhenLost } = lifecycle;
   const { action, keepMemory } =
     typeof onTimeout === 'string'
       ? { action: onTimeout, keepMemory: undefined }
@@ -43,5 +49,6 @@ export function lifecycleBody(lifecycle: SandboxLifecycle | undefined): {
     autoPause: action === 'pause',
     ...(keepMemory !== undefined && { autoPauseMemory: keepMemory }),
     ...(autoResume !== undefined && { autoResume: { enabled: autoResume } }),
+    ...(restoreWhenLost !== undefined && { restoreWhenLost }),
   };
 }

@@ -112,6 +112,7 @@ function createRequest(body: CreateSandboxBody, apiKeyId: string): CreateRequest
       pauseAtTimeout: body.autoPause ?? false,
       keepMemory: body.autoPauseMemory,
       autoResume: body.autoResume?.enabled ?? false,
+      restoreWhenLost: body.restoreWhenLost ?? false,
     },
     network: {
       allowPublicTraffic: network.allowPublicTraffic ?? true,

@@ -9,6 +9,8 @@ export interface Lifecycle {
   readonly autoResume: boolean;
   /** Seconds that it lives after a request has woken it. */
   readonly resumeSeconds: number;
+  /** Whether it goes on from its newest snapshot when it was lost with the machine. */
+  readonly restoreWhenLost?: boolean;
 }
 
 export const KILL_AT_TIMEOUT: Lifecycle = {
@@ -24,6 +26,7 @@ export interface LifecycleRequest {
   readonly pauseAtTimeout: boolean;
   readonly keepMemory: boolean | undefined;
   readonly autoResume: boolean;
+  readonly restoreWhenLost: boolean;
 }
 
 /**
@@ -31,13 +34,15 @@ export interface LifecycleRequest {
  * @throws SandportError `bad_request` for a combination that cannot be; `not_supported` for one that is not offered here
  */
 export function lifecycleOf(request: LifecycleRequest, timeoutSeconds: number, keepsMemory: boolean): Lifecycle {
-  const { pauseAtTimeout, autoResume } = request;
+  const { pauseAtTimeout, autoResume, restoreWhenLost } = request;
+  const more = restoreWhenLost ? { restoreWhenLost } : {};
+  if (restoreWhenLost) assertKeepable(true, keepsMemory);
   if (!pauseAtTimeout) {
     if (autoResume) throw new SandportError('bad_request', 'autoResume needs autoPause: true');
     if (request.keepMemory !== undefined) {
       throw new SandportError('bad_request', 'autoPauseMemory is only allowed with autoPause: true');
     }
-    return KILL_AT_TIMEOUT;
+    return { ...KILL_AT_TIMEOUT, ...more };
   }
   const keepMemory = request.keepMemory ?? true;
   if (!keepMemory && autoResume) {
@@ -49,6 +54,7 @@ export function lifecycleOf(request: LifecycleRequest, timeoutSeconds: number, k
     keepMemory,
     autoResume,
     resumeSeconds: Math.max(timeoutSeconds, LEAST_RESUME_SECONDS),
+    ...more,
   };
 }
 

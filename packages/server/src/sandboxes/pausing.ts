@@ -111,6 +111,7 @@ export class Pausing {
       });
     }
     log.event('sandbox resumed', { sandboxId: paused.id, ms: now() - asked });
+    if (this.#core.isKept(paused.snapshot)) return running;
     // One that cannot be removed is nobody's, and goes at the next start.
     const removal = host.removeSnapshot(paused.snapshot);
     this.#track(

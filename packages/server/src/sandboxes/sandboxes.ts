@@ -121,6 +121,7 @@ export class Sandboxes {
       now: this.#now,
       assertRoom: (apiKeyId) => this.#assertRoom(apiKeyId),
       assertOpen: () => this.#assertOpen(),
+      isKept: (snapshotId) => this.#snapshots.has(snapshotId),
       ending: this.#ending.signal,
     };
     this.#pausing = new Pausing(this.#core);
@@ -148,13 +149,36 @@ export class Sandboxes {
       } else if (isPaused(record) && host.hasSnapshot(record.snapshot)) {
         await this.#pausing.route(record);
         log.event('paused sandbox adopted', { sandboxId: record.id });
-      } else {
+      } else if (!(await this.#restore(record))) {
         const lost = record.state === 'running' || record.state === 'paused';
         this.#records.delete(record.id, lost ? this.#killed(record, 'lost') : undefined);
         log.event('sandbox removed', { sandboxId: record.id, reason: lost ? 'lost' : record.state });
       }
     }
     this.#liveness = setInterval(() => void this.#checkLiveness(), LIVENESS_MS);
+  }
+
+  /** Has a sandbox that was lost with the machine go on from its newest snapshot, if it is to and has one. */
+  async #restore(record: SandboxRecord): Promise<boolean> {
+    const { host, log } = this.#options;
+    const snapshot = this.#snapshots.latestOf(record.id);
+    const isWanted = isRunning(record) && record.spec.lifecycle.restoreWhenLost === true;
+    if (!isWanted || snapshot === undefined || !host.hasSnapshot(snapshot.id)) return false;
+    const seconds = Math.ceil((record.endAt - this.#now()) / 1000);
+    if (seconds <= 0 && record.spec.lifecycle.onTimeout === 'kill') return false;
+    const at = this.#now();
+    const paused = this.#records.update(
+      { ...record, state: 'paused', placement: undefined, snapshot: snapshot.id, endAt: at } as const,
+      lifecycleEvent('paused', record, at, { lost: true, snapshot_id: snapshot.id }),
+    );
+    await this.#pausing.route(paused);
+    log.event('lost sandbox goes on from a snapshot', { sandboxId: record.id, snapshotId: snapshot.id });
+    if (seconds > 0) {
+      // The others need not wait for it; where it fails the sandbox stays paused.
+      const resumed = this.connect(record.id, seconds);
+      resumed.catch((error: unknown) => log.event('lost sandbox not resumed', { sandboxId: record.id, error }));
+    }
+    return true;
   }
 
   /** Creates a sandbox from a template, or from a snapshot by its ID or name. */
@@ -604,7 +628,8 @@ export class Sandboxes {
     await untilDone(
       async () => {
         if (record.placement !== undefined) await host.remove(record.placement);
-        if (record.snapshot !== undefined) await host.removeSnapshot(record.snapshot);
+        const { snapshot } = record;
+        if (snapshot !== undefined && !this.#snapshots.has(snapshot)) await host.removeSnapshot(snapshot);
         faultPoint('kill:removed');
         this.#records.delete(record.id);
       },

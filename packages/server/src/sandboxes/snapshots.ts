@@ -38,6 +38,16 @@ export class Snapshots {
     return [...this.#records.values()];
   }
 
+  has(id: string): boolean {
+    return this.#records.has(id);
+  }
+
+  /** The newest one that was made of a sandbox. */
+  latestOf(sandboxId: string): SnapshotRecord | undefined {
+    const own = this.list().filter((record) => record.sandboxId === sandboxId);
+    return own.sort((a, b) => b.createdAt - a.createdAt)[0];
+  }
+
   /** By ID or name, with or without a tag. */
   find(text: string): SnapshotRecord | undefined {
     const [name, tag = DEFAULT_TAG] = text.toLowerCase().split(':', 2);
@@ -116,7 +126,9 @@ export class Snapshots {
     this.#store.delete(record.id);
     this.#records.delete(record.id);
     this.#core.log.event('snapshot deleted', { snapshotId: record.id });
-    if (!this.#readers.has(record.id)) await this.remove(record.id);
+    // A sandbox that is to go on from it has it from now on.
+    const isNeeded = this.#core.records.values().some(({ snapshot }) => snapshot === record.id);
+    if (!isNeeded && !this.#readers.has(record.id)) await this.remove(record.id);
   }
 
   /** One that cannot be removed now is nobody's, and goes at the next start. */
