@@ -17,6 +17,8 @@ interface BenchmarkOptions {
 
 interface Benchmark {
   readonly about: string;
+  /** When none are asked for. Default: 10. */
+  readonly rounds?: number;
   readonly run: (options: BenchmarkOptions) => Promise<void>;
 }
 
@@ -35,6 +37,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   },
   gateway: {
     about: 'the gateway beside nginx, HAProxy, Caddy and the reverse proxy of Go, each on one processor',
+    rounds: 4,
     run: benchmarkGateway,
   },
   life: {
@@ -43,12 +46,13 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     run: benchmarkLife,
   },
 };
-const DEFAULT_ROUNDS = '10';
+const DEFAULT_ROUNDS = 10;
 
-const { name, rounds, only } = readArguments();
+const { name, rounds: asked, only } = readArguments();
 if (process.getuid?.() !== 0) fail('The benchmarks start sandboxes and need root: run "sudo npm run bench".');
 const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
 if (benchmark === undefined) fail(`${name === '' ? 'no benchmark is named' : `no benchmark "${name}"`}\n${usage()}`);
+const rounds = asked ?? String(benchmark.rounds ?? DEFAULT_ROUNDS);
 if (!/^[1-9][0-9]{0,4}$/.test(rounds)) fail(`--rounds ${rounds}: a number from 1 to 99999 is expected`);
 
 const interruption = new AbortController();
@@ -61,14 +65,14 @@ try {
   fail('interrupted');
 }
 
-function readArguments(): { name: string; rounds: string; only: string[] } {
+function readArguments(): { name: string; rounds: string | undefined; only: string[] } {
   try {
     const { positionals, values } = parseArgs({
       allowPositionals: true,
       options: { rounds: { type: 'string' }, only: { type: 'string' } },
     });
     const only = values.only?.split(',') ?? [];
-    return { name: positionals[0] ?? '', rounds: values.rounds ?? DEFAULT_ROUNDS, only };
+    return { name: positionals[0] ?? '', rounds: values.rounds, only };
   } catch (error) {
     return fail(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
   }

@@ -57,12 +57,14 @@ export async function benchmarkGateway(options: {
 
 async function compare(chosen: readonly Work[], site: Site, rounds: number, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const contestants: Contestant[] = [];
-  for (const start of starts) contestants.push(await start(site, proxyCores(1), stack));
+  const all: Contestant[] = [];
+  for (const start of starts) all.push(await start(site, proxyCores(1), stack));
+  const large = all[starts.indexOf(startNginxLargeBuffers)]!;
   // What nginx does in the round that is not counted decides the rate at which latency is measured.
-  const rate = (await works[0]!.run(contestants[1]!, site, 0)).value / 2;
+  const rate = (await works[0]!.run(all[1]!, site, 0)).value / 2;
   console.log(`gateway: ${rounds} rounds in turns; latency at ${rate.toFixed(0)} requests/s\n`);
   for (const work of chosen) {
+    const contestants = all.filter((one) => one !== large || work.isLarge === true);
     const series = contestants.map(({ name }) => new Series(name));
     for (let round = 0; round <= rounds; round++) {
       for (const [i, contestant] of contestants.entries()) {
