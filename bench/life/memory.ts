@@ -1,4 +1,4 @@
-// What idle and paused sandboxes take of memory and disk, beside bare containers that hold the agent alone.
+// What idle and paused sandboxes take of memory and disk.
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,10 +17,10 @@ const SETTLE_MS = 5000;
 
 export async function measureMemory({ signal }: LifeOptions): Promise<void> {
   const server = await SandportServer.start('runsc', ['--warm', '0']);
+  const sandboxes: Sandbox[] = [];
   try {
     await untilIdle(server.data, 0);
     const before = await taken();
-    const sandboxes: Sandbox[] = [];
     while (sandboxes.length < COUNT) {
       signal.throwIfAborted();
       const options = { ...server.options, timeoutMs: 3_600_000 };
@@ -30,6 +30,11 @@ export async function measureMemory({ signal }: LifeOptions): Promise<void> {
     const idle = (await taken()) - before;
     const charged = await chargedBytes(server);
     const disks = await bytesUnder(join(server.data, 'disks'));
+    console.log(`memory: ${COUNT} sandboxes in which nothing has run, runsc, MiB\n`);
+    print('idle, each: what the machine has less', idle / COUNT);
+    print('idle, each: what its control group is charged for', charged / COUNT);
+    print(`idle, all ${COUNT}: what the machine has less`, idle);
+    print('idle, each: its own disk', disks / COUNT);
     for (let index = 0; index < COUNT; index += WIDTH) {
       signal.throwIfAborted();
       await atOnce(WIDTH, (offset) => sandboxes[index + offset]!.pause());
@@ -38,15 +43,12 @@ export async function measureMemory({ signal }: LifeOptions): Promise<void> {
     await delay(SETTLE_MS);
     const paused = (await taken()) - before;
     const snapshots = await bytesUnder(join(server.data, 'snapshots'));
-    console.log(`memory: ${COUNT} sandboxes in which nothing has run, runsc, MiB\n`);
-    print('idle, each: what the machine has less', idle / COUNT);
-    print('idle, each: what its control group is charged for', charged / COUNT);
-    print(`idle, all ${COUNT}: what the machine has less`, idle);
-    print('idle, each: its own disk', disks / COUNT);
     print('paused, each: what the machine has less', paused / COUNT);
     print('paused, each: snapshot on the disk', snapshots / COUNT);
     console.log('What the machine has less includes what all else on it took meanwhile.\n');
   } finally {
+    // Those that are paused would outlive the server.
+    await Promise.allSettled(sandboxes.map((sandbox) => sandbox.kill()));
     for (const line of await server.stop()) console.error(`left behind: ${line}`);
   }
 }
