@@ -41,7 +41,7 @@ export class ApiKeys {
     this.#insert = database.prepare(`INSERT INTO api_keys (${columns}, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)`);
     this.#find = database.prepare(`SELECT ${columns} FROM api_keys WHERE sha256 = ?`);
     this.#get = database.prepare(`SELECT ${columns} FROM api_keys WHERE id = ?`);
-    this.#all = database.prepare(`SELECT ${columns} FROM api_keys ORDER BY created_at, id`);
+    this.#all = database.prepare(`SELECT ${columns} FROM api_keys ORDER BY rowid`);
     this.#delete = database.prepare('DELETE FROM api_keys WHERE id = ?');
   }
 

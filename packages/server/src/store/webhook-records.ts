@@ -34,7 +34,7 @@ export class WebhookRecords implements WebhookStore {
     );
     this.#progress = database.prepare('UPDATE webhooks SET position = ?, attempts = ? WHERE id = ?');
     this.#delete = database.prepare('DELETE FROM webhooks WHERE id = ?');
-    this.#all = database.prepare('SELECT * FROM webhooks ORDER BY created_at, id');
+    this.#all = database.prepare('SELECT * FROM webhooks ORDER BY rowid');
   }
 
   insert(webhook: Webhook): void {
