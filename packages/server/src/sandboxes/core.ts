@@ -36,7 +36,7 @@ export interface Core {
   readonly nameservers: readonly string[];
   /** Throws `too_many_sandboxes` or `capacity_exhausted` when one more of this key may not run. */
   readonly assertRoom: (apiKeyId: string | undefined) => void;
-  /** Whether a snapshot is somebody's, and stays when a sandbox has been resumed from it. */
+  /** Whether a snapshot is somebody's or is being read, and stays when a sandbox has been resumed from it. */
   readonly isKept: (snapshotId: string) => boolean;
   /** Throws `shutting_down`. */
   readonly assertOpen: () => void;

@@ -31,10 +31,12 @@ export class Pausing {
    * Pauses a sandbox that runs; the caller holds its lock. When it throws, the sandbox runs on. Throws `not_supported`,
    * `capacity_exhausted` or `sandbox_pause_failed`.
    */
-  async pause(record: RunningSandbox, keepMemory: boolean): Promise<PausedSandbox> {
+  async pause(asRead: RunningSandbox, keepMemory: boolean): Promise<PausedSandbox> {
     const { records, host, routes, tokens, timers, log, now } = this.#core;
     assertKeepable(keepMemory, host.keepsMemory);
-    await host.assertRoomFor(record.placement);
+    await host.assertRoomFor(asRead.placement);
+    // Its end may have been moved meanwhile, which needs no lock.
+    const record = (records.get(asRead.id) ?? asRead) as RunningSandbox;
     const asked = now();
     const snapshot = newSnapshotId();
     const pausing = records.update({ ...record, state: 'pausing', snapshot });

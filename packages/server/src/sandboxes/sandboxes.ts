@@ -121,7 +121,7 @@ export class Sandboxes {
       now: this.#now,
       assertRoom: (apiKeyId) => this.#assertRoom(apiKeyId),
       assertOpen: () => this.#assertOpen(),
-      isKept: (snapshotId) => this.#snapshots.has(snapshotId),
+      isKept: (snapshotId) => this.#snapshots.isKept(snapshotId),
       ending: this.#ending.signal,
     };
     this.#pausing = new Pausing(this.#core);
@@ -629,7 +629,7 @@ export class Sandboxes {
       async () => {
         if (record.placement !== undefined) await host.remove(record.placement);
         const { snapshot } = record;
-        if (snapshot !== undefined && !this.#snapshots.has(snapshot)) await host.removeSnapshot(snapshot);
+        if (snapshot !== undefined && !this.#snapshots.isKept(snapshot)) await host.removeSnapshot(snapshot);
         faultPoint('kill:removed');
         this.#records.delete(record.id);
       },

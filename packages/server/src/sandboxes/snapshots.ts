@@ -42,6 +42,11 @@ export class Snapshots {
     return this.#records.has(id);
   }
 
+  /** Whether its files stay when a sandbox that had it does not need it any more. */
+  isKept(id: string): boolean {
+    return this.has(id) || this.#readers.has(id);
+  }
+
   /** The newest one that was made of a sandbox. */
   latestOf(sandboxId: string): SnapshotRecord | undefined {
     const own = this.list().filter((record) => record.sandboxId === sandboxId);
@@ -114,7 +119,7 @@ export class Snapshots {
       if (left > 0) this.#readers.set(id, left);
       else {
         this.#readers.delete(id);
-        if (!this.#records.has(id)) await this.remove(id);
+        await this.#removeUnneeded(id);
       }
     }
   }
@@ -126,9 +131,13 @@ export class Snapshots {
     this.#store.delete(record.id);
     this.#records.delete(record.id);
     this.#core.log.event('snapshot deleted', { snapshotId: record.id });
-    // A sandbox that is to go on from it has it from now on.
-    const isNeeded = this.#core.records.values().some(({ snapshot }) => snapshot === record.id);
-    if (!isNeeded && !this.#readers.has(record.id)) await this.remove(record.id);
+    await this.#removeUnneeded(record.id);
+  }
+
+  /** A sandbox that is to go on from a deleted one has it from then on, and removes it when it has. */
+  async #removeUnneeded(id: string): Promise<void> {
+    const isNeeded = this.#core.records.values().some(({ snapshot, state }) => snapshot === id && state !== 'ending');
+    if (!isNeeded && !this.isKept(id)) await this.remove(id);
   }
 
   /** One that cannot be removed now is nobody's, and goes at the next start. */
