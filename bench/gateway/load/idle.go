@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"syscall"
 )
 
 // idle opens connections, makes one request on each, says so, and holds them until its input ends.
@@ -17,7 +18,7 @@ func idle(args []string) {
 	n := flags.Int("connections", 10000, "")
 	source := flags.String("source", "127.0.0.1", "own address; each has some 28,000 ports")
 	_ = flags.Parse(args)
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(*source)}}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(*source)}, Control: chooseLate}
 	var r result
 	for i := 0; i < *n; i++ {
 		conn, err := dialer.Dial("tcp", *target)
@@ -38,3 +39,17 @@ func idle(args []string) {
 }
 
 var held []*client
+
+// The port is chosen with the connection: before it, every one that an earlier load used not long ago counts as taken
+// (ip(7), IP_BIND_ADDRESS_NO_PORT).
+func chooseLate(_, _ string, conn syscall.RawConn) error {
+	const bindAddressNoPort = 24
+	var failed error
+	err := conn.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindAddressNoPort, 1)
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
