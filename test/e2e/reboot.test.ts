@@ -32,6 +32,7 @@ test('after a restart of the machine paused sandboxes go on, and those that ran 
     OwnSandbox.create({ ...options, timeoutMs: 3_600_000, lifecycle: { restoreWhenLost: true } }),
   ]);
   await paused.commands.run('sleep 1000', { background: true });
+  await waitFor('it sleeps', async () => (await paused.commands.run('pgrep -x sleep')).exitCode === 0);
   await paused.pause();
   await restored.commands.run('python3 -m http.server 3000', { background: true });
   await waitFor('it answers', async () => (await fetch(restored.getUrl(3000))).ok);

@@ -122,6 +122,7 @@ exec ${real} "$@"
         const sandbox = await Sandbox.create(server.options);
         const { sandboxId } = sandbox;
         await sandbox.commands.run('sleep 1000', { background: true });
+        await waitFor('it sleeps', async () => (await sandbox.commands.run('pgrep -x sleep')).exitCode === 0);
         for (const mode of MODES) {
           const wrong: [string, () => Promise<unknown>][] = [
             ['sandbox_pause_failed', () => OwnSandbox.pause(sandboxId, server.options)],
@@ -142,6 +143,7 @@ exec ${real} "$@"
       test('a resumption that fails leaves the sandbox paused, with its memory', async () => {
         const sandbox = await Sandbox.create(server.options);
         await sandbox.commands.run('sleep 1000', { background: true });
+        await waitFor('it sleeps', async () => (await sandbox.commands.run('pgrep -x sleep')).exitCode === 0);
         await sandbox.pause();
         for (const mode of MODES) {
           const resuming = during(`restore ${mode}`, () => OwnSandbox.connect(sandbox.sandboxId, server.options));

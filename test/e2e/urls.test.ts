@@ -144,7 +144,7 @@ for (const runtime of runtimes) {
     }
 
     test('a WebSocket goes through', async () => {
-      assert(await sayHello(sandbox, 4100));
+      await waitFor('the server inside answers', () => sayHello(sandbox, 4100));
     });
 
     test('maskRequestHost is what the app sees as Host, with the port asked for', async () => {
