@@ -18,8 +18,7 @@ describe('auto-resume', () => {
   });
 
   const stateOf = async (sandbox: Sandbox) => (await sandbox.getInfo()).state;
-  const isPaused = (sandbox: Sandbox) =>
-    waitFor('it is paused', async () => (await stateOf(sandbox)) === 'paused', 10_000);
+  const isPaused = (sandbox: Sandbox) => waitFor('it is paused', async () => (await stateOf(sandbox)) === 'paused');
 
   test('at its end time a sandbox is paused, and the first requests wake it once and are answered', async () => {
     const sandbox = await Sandbox.create({ ...server.options, timeoutMs: 60_000, lifecycle: AUTO });

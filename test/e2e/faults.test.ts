@@ -64,7 +64,7 @@ class Kept {
 
   static async create(server: SandportServer): Promise<Kept> {
     const sandbox = await Sandbox.create({ ...server.options, timeoutMs: 3_600_000 });
-    const program = 'n=0; while sleep 0.05; do [ -e tick ] && { n=$((n+1)); echo $n > out; rm tick; }; done';
+    const program = 'n=0; while sleep 0.05; do [ -e tick ] && { n=$((n+1)); rm tick; echo $n > out; }; done';
     await sandbox.commands.run(program, { background: true, timeoutMs: 0 });
     return new Kept(sandbox);
   }
