@@ -1,6 +1,7 @@
 // Every failure of the API leaves through here, in the one form that clients read: {code, message, error_code}.
 import { type ErrorCode, SandportError } from '@sandport/protocol/errors';
 import type { FastifyError, FastifyInstance } from 'fastify';
+import { isDiskFull } from '../store/database.ts';
 
 /** Fastify's own errors, by their code. */
 const fastifyErrors: Readonly<Record<string, ErrorCode>> = {
@@ -33,7 +34,7 @@ export function answerErrors(app: FastifyInstance): void {
 
 function toSandportError(error: FastifyError): SandportError {
   if (error instanceof SandportError) return error;
-  if (isDiskFull(error))
+  if (isDiskFull(error) || error.code === 'ENOSPC')
     return new SandportError('capacity_exhausted', 'the machine is full: its disk is', { cause: error });
   if (error.validation !== undefined) {
     return new SandportError('validation_failed', `validation error: ${error.message}`, { cause: error });
@@ -48,11 +49,3 @@ function toSandportError(error: FastifyError): SandportError {
   }
   return new SandportError('internal_error', 'an internal error occurred', { cause: error });
 }
-
-/** Of the store, or of a file. */
-function isDiskFull(error: unknown): boolean {
-  const { errcode, code } = error as { errcode?: number; code?: string };
-  return errcode === SQLITE_FULL || code === 'ENOSPC';
-}
-
-const SQLITE_FULL = 13;

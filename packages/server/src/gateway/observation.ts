@@ -1,7 +1,7 @@
 // What a worker can say about its traffic: counts for Prometheus, and on request a line for every answer. A line never has
 // a query, a cookie or another header's value: tokens travel in those.
 
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, fstatSync, type WriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Histogram } from '@sandport/protocol/histogram';
 import type { WorkerReport } from '@sandport/protocol/routes';
@@ -43,13 +43,8 @@ export class Observation {
     const log = createWriteStream(path, { flags: 'a', mode: 0o600 });
     // A disk that is full must not end the worker.
     log.on('error', () => {});
-    log.on('open', () => {
-      void stat(path).then(
-        ({ ino }) => {
-          if (log === this.#log) this.#inode = ino;
-        },
-        () => {},
-      );
+    log.on('open', (fd: number) => {
+      if (log === this.#log) this.#inode = fstatSync(fd).ino;
     });
     return log;
   }

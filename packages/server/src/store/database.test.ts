@@ -29,6 +29,17 @@ test('a new database has the newest version, and is left as it is when opened ag
   again.close();
 });
 
+test('what a start that was cut off has left does not stop the next one', async () => {
+  await using root = await mkdtempDisposable(prefix);
+  const path = join(root.path, 'x.db');
+  const first = openDatabase(path);
+  first.exec('CREATE TABLE reserve (bytes BLOB) STRICT');
+  first.close();
+  const again = openDatabase(path);
+  assert.equal(again.prepare("SELECT name FROM sqlite_master WHERE name = 'reserve'").get(), undefined);
+  again.close();
+});
+
 test('what a commit has said is durable', async () => {
   await using root = await mkdtempDisposable(prefix);
   const database = openDatabase(join(root.path, 'x.db'));

@@ -42,7 +42,9 @@ const RESERVED_BYTES = 8 * 1024 * 1024;
  */
 function reserveSpace(database: DatabaseSync): void {
   try {
+    // One may be left of a start that was cut off here.
     database.exec(`
+      DROP TABLE IF EXISTS reserve;
       CREATE TABLE reserve (bytes BLOB) STRICT;
       INSERT INTO reserve VALUES (zeroblob(${RESERVED_BYTES}));
       DROP TABLE reserve;
@@ -50,13 +52,18 @@ function reserveSpace(database: DatabaseSync): void {
     `);
   } catch (error) {
     // There is none now, and what is there already still serves.
-    if ((error as { errcode?: number }).errcode !== SQLITE_FULL) throw error;
+    if (!isDiskFull(error)) throw error;
     if (database.isTransaction) database.exec('ROLLBACK');
     database.exec('DROP TABLE IF EXISTS reserve');
   }
 }
 
 const SQLITE_FULL = 13;
+
+/** Whether something could not be stored for want of room on the disk. */
+export function isDiskFull(error: unknown): boolean {
+  return (error as { errcode?: number }).errcode === SQLITE_FULL;
+}
 
 function migrate(database: DatabaseSync): void {
   const { user_version } = database.prepare('PRAGMA user_version').get() as { user_version: number };

@@ -7,7 +7,8 @@ export function transaction(database: DatabaseSync, statements: () => void): voi
     statements();
     database.exec('COMMIT');
   } catch (error) {
-    database.exec('ROLLBACK');
+    // A disk that is full has SQLite take it back by itself, and another time would hide why.
+    if (database.isTransaction) database.exec('ROLLBACK');
     throw error;
   }
 }
