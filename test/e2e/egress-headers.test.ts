@@ -1,8 +1,5 @@
 // Headers that the sandbox never sees, and a proxy of one's own: what the rules of `network` do besides letting through.
 import assert from 'node:assert/strict';
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import { Sandbox as OwnSandbox } from 'sandport';
@@ -22,18 +19,8 @@ for (const runtime of runtimes) {
 
     before(async () => {
       outside = resources.use(await Outside.open());
-      const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'sandport-outside-')));
-      // The server trusts what signs outside, as it would trust the authorities of the web.
-      const authorities = join(directory.path, 'ca.pem');
-      await writeFile(authorities, await outside.authority());
-      const before = process.env.NODE_EXTRA_CA_CERTS;
-      process.env.NODE_EXTRA_CA_CERTS = authorities;
-      try {
-        server = await SandportServer.start(runtime, ['--nameserver', outside.nameserver]);
-      } finally {
-        if (before === undefined) delete process.env.NODE_EXTRA_CA_CERTS;
-        else process.env.NODE_EXTRA_CA_CERTS = before;
-      }
+      const env = await outside.trusted(resources);
+      server = await SandportServer.start(runtime, ['--nameserver', outside.nameserver], { env });
     });
     after(async () => {
       await resources.disposeAsync();

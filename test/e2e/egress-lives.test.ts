@@ -1,7 +1,6 @@
 // Rules over the life of a sandbox: pauses, resumptions, forks and snapshots keep them, and a secret stays outside.
 import assert from 'node:assert/strict';
-import { mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { NetworkReport } from '@sandport/protocol/api';
@@ -24,11 +23,8 @@ for (const runtime of runtimes) {
 
     before(async () => {
       outside = resources.use(await Outside.open());
-      const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'sandport-outside-')));
-      const authorities = join(directory.path, 'ca.pem');
-      await writeFile(authorities, await outside.authority());
-      process.env.NODE_EXTRA_CA_CERTS = authorities;
-      server = await SandportServer.start(runtime, ['--nameserver', outside.nameserver]);
+      const env = await outside.trusted(resources);
+      server = await SandportServer.start(runtime, ['--nameserver', outside.nameserver], { env });
     });
     after(async () => {
       await resources.disposeAsync();

@@ -1,6 +1,9 @@
 // The internet of a test: a network namespace with servers, at documentation addresses (RFC 5737).
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { authorityCertificate, openAuthority } from '@sandport/server/egress/authority';
 import { enterOwnNetwork } from './own-network.ts';
@@ -113,6 +116,18 @@ export class Outside implements AsyncDisposable {
   /** `HOST:PORT` of what its SOCKS5 proxy, on port 1080, was asked for so far. */
   async dialled(): Promise<string[]> {
     return (await (await fetch(`http://${this.nameserver}/dialled`)).json()) as string[];
+  }
+
+  /**
+   * Environment of a server that trusts what signs outside, as it would trust the authorities of the web.
+   *
+   * @param stack ends the file that it names
+   */
+  async trusted(stack: AsyncDisposableStack): Promise<{ readonly NODE_EXTRA_CA_CERTS: string }> {
+    const directory = stack.use(await mkdtempDisposable(join(tmpdir(), 'sandport-outside-')));
+    const authorities = join(directory.path, 'ca.pem');
+    await writeFile(authorities, await this.authority());
+    return { NODE_EXTRA_CA_CERTS: authorities };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

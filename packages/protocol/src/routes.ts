@@ -141,6 +141,8 @@ export interface TrafficUsage {
   readonly requests: readonly TrafficCount[];
 }
 
+export const NO_USAGE: TrafficUsage = { sandboxes: [], clients: [], requests: [] };
+
 export type TrafficCount = readonly [name: string, count: number];
 
 /** From the control process to a worker. */

@@ -1,5 +1,4 @@
 // The composition root: the one place where the parts of the server are put together, and taken apart again.
-
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { type LifecycleEvent, Sandbox } from 'sandport';
 import { clientCommand, type DataFlag, sdkOptions } from '../connection.ts';
-import { wholeNumber } from './server-options.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 export function addEventsCommand(program: Command): void {
   clientCommand(program, 'events [id]')

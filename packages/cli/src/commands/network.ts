@@ -1,21 +1,16 @@
 // sandport network: what a sandbox may reach, what it sent and received, and what it was denied.
 import type { NetworkReport } from '@sandport/protocol/api';
 import type { Command } from 'commander';
-import { SandportError } from 'sandport';
-import { clientCommand, connect, type DataFlag } from '../connection.ts';
+import { callApi } from '../call-api.ts';
+import { clientCommand, type DataFlag } from '../connection.ts';
 
 export function addNetworkCommand(program: Command): void {
   clientCommand(program, 'network <id>')
     .description('show what a sandbox may reach, and what it was denied of late')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: DataFlag & { json?: boolean }) => {
-      const { apiUrl, apiKey } = await connect(flags);
-      const response = await fetch(`${apiUrl}/sandboxes/${encodeURIComponent(id)}/network`, {
-        headers: { 'x-api-key': apiKey },
-      });
-      const body = (await response.json()) as NetworkReport & { readonly message?: string };
-      if (!response.ok) throw new SandportError('sandbox_not_found', body.message ?? `status ${response.status}`);
-      console.log(flags.json ? JSON.stringify(body) : text(body));
+      const report = (await callApi(flags, 'GET', `/sandboxes/${encodeURIComponent(id)}/network`)) as NetworkReport;
+      console.log(flags.json ? JSON.stringify(report) : text(report));
     });
 }
 

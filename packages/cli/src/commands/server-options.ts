@@ -1,6 +1,7 @@
 // The options of every command that starts or examines a server.
 import type { ServerOptions } from '@sandport/server/settings';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { wholeNumber } from '../whole-number.ts';
 
 /** As commander hands them over. */
 export interface ServerFlags {
@@ -124,9 +125,4 @@ function collect(value: string, before: string[] = []): string[] {
 
 function list(value: string, before: string[] = []): string[] {
   return [...before, ...value.split(',').map((one) => one.trim())];
-}
-
-export function wholeNumber(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('expected a whole number');
-  return Number(value);
 }

@@ -5,6 +5,7 @@ import { SandportError } from '@sandport/protocol/errors';
 import { Type } from 'typebox';
 import { type EventKind, type EventQuery, type EventStore, eventKind } from '../events/lifecycle-event.ts';
 import { eventBody } from '../events/webhook-request.ts';
+import { readQueryNumber } from './query-number.ts';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 
 export interface EventRoutesOptions {
@@ -80,12 +81,9 @@ export function readEventTypes(types: readonly string[]): EventKind[] {
   return [...new Set(kinds)];
 }
 
-function readNumber(name: string, value: string | undefined, otherwise: number, least: number, most: number): number {
-  if (value === undefined) return otherwise;
-  const number = Number(value);
-  if (/^[0-9]{1,7}$/.test(value) && number >= least && number <= most) return number;
-  throw new SandportError(
-    'bad_request',
-    `${name} is "${value.slice(0, 50)}"; expected a number from ${least} to ${most}`,
-  );
+function readNumber(name: string, text: string | undefined, otherwise: number, least: number, most: number): number {
+  const expected = `a number from ${least} to ${most}`;
+  const number = readQueryNumber(name, text, String(most).length, expected) ?? otherwise;
+  if (number >= least && number <= most) return number;
+  throw new SandportError('bad_request', `${name} is "${text}"; expected ${expected}`);
 }

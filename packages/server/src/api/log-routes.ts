@@ -5,6 +5,7 @@ import { LogLevel, SandboxLogEntry, SandboxLogs as SandboxLogsAnswer } from '@sa
 import { SandportError } from '@sandport/protocol/errors';
 import { Type } from 'typebox';
 import type { SandboxLogs } from '../sandboxes/sandbox-logs.ts';
+import { readQueryNumber } from './query-number.ts';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 import type { SandboxRoutesOptions } from './sandbox-routes.ts';
 
@@ -87,7 +88,5 @@ function readLimit(text: string | undefined): number {
 }
 
 function readNumber(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,15}$/.test(text)) throw new SandportError('bad_request', `${name} is "${text}"; expected a number`);
-  return Number(text);
+  return readQueryNumber(name, text, 15, 'a number');
 }

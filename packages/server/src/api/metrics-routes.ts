@@ -5,6 +5,7 @@ import { SandportError } from '@sandport/protocol/errors';
 import { Type } from 'typebox';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
 import type { UsageHistory, UsageSample } from '../sandboxes/usage-history.ts';
+import { readQueryNumber } from './query-number.ts';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 import type { SandboxRoutesOptions } from './sandbox-routes.ts';
 
@@ -77,9 +78,5 @@ function metricAnswer(sample: UsageSample, limits: ResourceLimits): SandboxMetri
 }
 
 function readSeconds(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,12}$/.test(text)) {
-    throw new SandportError('bad_request', `${name} is "${text}"; expected seconds since 1970`);
-  }
-  return Number(text);
+  return readQueryNumber(name, text, 12, 'seconds since 1970');
 }

@@ -31,8 +31,8 @@ export class WebhookAddresses {
 
   /** An address of a host name, or of an address in a URL, that webhooks may lead to; undefined when there is none. */
   async find(hostname: string): Promise<string | undefined> {
-    const literal = hostname.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(literal) !== 0) return this.allows(literal) ? literal : undefined;
+    const literal = addressIn(hostname);
+    if (literal !== undefined) return this.allows(literal) ? literal : undefined;
     const found = await lookup(hostname, { all: true });
     return found.map(({ address }) => address).find((address) => this.allows(address));
   }
@@ -44,12 +44,18 @@ export class WebhookAddresses {
       throw invalid(`an http or https URL of at most ${MAX_URL} characters`);
     }
     if (url.username !== '' || url.password !== '') throw invalid('a URL without user and password');
-    const literal = url.hostname.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(literal) !== 0 && !this.allows(literal)) {
+    const literal = addressIn(url.hostname);
+    if (literal !== undefined && !this.allows(literal)) {
       throw invalid('on the internet; "sandport up --webhook-permit" opens other ranges');
     }
     return url.href;
   }
+}
+
+/** Of a host in a URL that is no name. */
+function addressIn(hostname: string): string | undefined {
+  const address = hostname.replace(/^\[(.*)\]$/, '$1');
+  return isIP(address) === 0 ? undefined : address;
 }
 
 function invalid(expected: string): SandportError {

@@ -1,5 +1,5 @@
 // Tells each worker what the others have of what is limited.
-import type { TrafficCount, TrafficUsage } from '@sandport/protocol/routes';
+import { NO_USAGE, type TrafficCount, type TrafficUsage } from '@sandport/protocol/routes';
 
 export class SharedTraffic<Worker> {
   readonly #tell: (worker: Worker, elsewhere: TrafficUsage) => void;
@@ -12,7 +12,7 @@ export class SharedTraffic<Worker> {
 
   /** A worker that has said nothing yet. */
   add(worker: Worker): void {
-    this.set(worker, { sandboxes: [], clients: [], requests: [] });
+    this.set(worker, NO_USAGE);
   }
 
   set(worker: Worker, usage: TrafficUsage): void {

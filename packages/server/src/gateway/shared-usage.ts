@@ -1,6 +1,6 @@
 // Limits hold for all workers together: each tells what it has, and hears what the others have.
 
-import type { TrafficCount, TrafficLimits, TrafficUsage } from '@sandport/protocol/routes';
+import { NO_USAGE, type TrafficCount, type TrafficLimits, type TrafficUsage } from '@sandport/protocol/routes';
 import type { ClientCrowd } from './client-crowd.ts';
 import type { RouteTable } from './routing/route-table.ts';
 
@@ -9,14 +9,15 @@ const INTERVAL_MS = 200;
 const TOLD_PART = 4;
 /** Of each kind; the largest. */
 const MOST = 250;
-const NOTHING: TrafficUsage = { sandboxes: [], clients: [], requests: [] };
+/** What is taken for granted of who has said nothing. */
+const NOTHING = JSON.stringify(NO_USAGE);
 
 export class SharedUsage implements Disposable {
   readonly #table: RouteTable;
   readonly #crowd: ClientCrowd;
   readonly #send: (usage: TrafficUsage) => void;
   readonly #timer: NodeJS.Timeout;
-  #told = '';
+  #told = NOTHING;
 
   constructor(table: RouteTable, crowd: ClientCrowd, send: (usage: TrafficUsage) => void) {
     this.#table = table;
@@ -26,14 +27,14 @@ export class SharedUsage implements Disposable {
   }
 
   /** Takes what the others have; without it, they have nothing. */
-  hear(usage: TrafficUsage = NOTHING): void {
+  hear(usage: TrafficUsage = NO_USAGE): void {
     this.#crowd.elsewhere = new Map(usage.clients);
     this.#table.setUsageElsewhere(new Map(usage.sandboxes), new Map(usage.requests));
   }
 
   /** Says everything once more, to a control process that has not heard it. */
   tellAgain(): void {
-    this.#told = '';
+    this.#told = NOTHING;
   }
 
   #tell(): void {
@@ -41,8 +42,7 @@ export class SharedUsage implements Disposable {
     if (workers < 2) return;
     const usage = collect(this.#table, this.#crowd, limits, workers);
     const text = JSON.stringify(usage);
-    // Nothing is what is taken for granted.
-    if (text === (this.#told || JSON.stringify(NOTHING))) return;
+    if (text === this.#told) return;
     this.#told = text;
     this.#send(usage);
   }

@@ -326,16 +326,15 @@ export class Sandboxes {
 
   /** Throws `too_many_sandboxes` or `capacity_exhausted`. */
   #assertRoom(apiKeyId: string | undefined): void {
-    const all = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused');
+    const alive = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused');
     const most = apiKeyId === undefined ? undefined : this.#options.maxSandboxesOfKey(apiKeyId);
-    if (most !== undefined && all.filter(({ spec }) => spec.apiKeyId === apiKeyId).length >= most) {
+    if (most !== undefined && alive.filter(({ spec }) => spec.apiKeyId === apiKeyId).length >= most) {
       throw new SandportError(
         'too_many_sandboxes',
         `you have reached the maximum number of concurrent sandboxes of this API key (${most})`,
       );
     }
-    const alive = all.length;
-    if (alive >= this.#options.maxSandboxes) {
+    if (alive.length >= this.#options.maxSandboxes) {
       throw new SandportError(
         'too_many_sandboxes',
         `you have reached the maximum number of concurrent sandboxes (${this.#options.maxSandboxes})`,

@@ -38,13 +38,9 @@ export class Snapshots {
     return [...this.#records.values()];
   }
 
-  has(id: string): boolean {
-    return this.#records.has(id);
-  }
-
   /** Whether its files stay when a sandbox that had it does not need it any more. */
   isKept(id: string): boolean {
-    return this.has(id) || this.#readers.has(id);
+    return this.#records.has(id) || this.#readers.has(id);
   }
 
   /** The newest one that was made of a sandbox. */

@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
 import { WebSocket, WebSocketServer } from 'ws';
 import { DOMAIN, FakeControl } from '../testing/fake-control.ts';
-import { HttpOrigin, RawOrigin } from '../testing/origin.ts';
+import { AskingOrigin, HttpOrigin, RawOrigin } from '../testing/origin.ts';
 import { RawClient } from '../testing/raw-client.ts';
 
 const MIB = 1024 * 1024;
@@ -302,18 +302,12 @@ describe('responses over HTTP/1.1', () => {
   });
 
   it('ask for the body with 100 only when the server does', async () => {
-    await using origin = await HttpOrigin.start((incoming, response) => incoming.pipe(response));
-    let asked = false;
-    origin.server.on('checkContinue', (incoming, response) => {
-      asked = true;
-      response.writeContinue();
-      incoming.pipe(response);
-    });
-    const host = await hostOf(origin);
+    await using server = await AskingOrigin.start();
+    const host = await hostOf(server.origin);
     using client = new RawClient(control.port);
     client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`);
     await client.expect(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
-    assert.equal(asked, true);
+    assert.equal(server.asked, true);
     client.send('body');
     await client.expect(/200 OK.*body/s);
   });

@@ -8,7 +8,7 @@ import { connect as dial } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
 import { DOMAIN, FakeControl } from '../testing/fake-control.ts';
-import { HttpOrigin, RawOrigin } from '../testing/origin.ts';
+import { AskingOrigin, HttpOrigin, RawOrigin } from '../testing/origin.ts';
 
 const MIB = 1024 * 1024;
 
@@ -214,16 +214,10 @@ describe('HTTP/2', () => {
   });
 
   it('asks for the body with 100 only when the server does', async () => {
-    await using origin = await HttpOrigin.start((incoming, response) => incoming.pipe(response));
-    let asked = false;
-    origin.server.on('checkContinue', (incoming, response) => {
-      asked = true;
-      response.writeContinue();
-      incoming.pipe(response);
-    });
-    const stream = open(await hostOf(origin), { ':method': 'POST', expect: '100-continue' });
+    await using server = await AskingOrigin.start();
+    const stream = open(await hostOf(server.origin), { ':method': 'POST', expect: '100-continue' });
     await once(stream, 'continue');
-    assert.equal(asked, true);
+    assert.equal(server.asked, true);
     stream.end('body');
     assert.equal(await text(stream), 'body');
   });

@@ -42,6 +42,29 @@ export class HttpOrigin implements AsyncDisposable {
   }
 }
 
+/** Answers with the body that it gets, and asks for it where the client waits to be asked. */
+export class AskingOrigin {
+  readonly origin: HttpOrigin;
+  asked = false;
+
+  private constructor(origin: HttpOrigin) {
+    this.origin = origin;
+    origin.server.on('checkContinue', (incoming, response) => {
+      this.asked = true;
+      response.writeContinue();
+      incoming.pipe(response);
+    });
+  }
+
+  static async start(): Promise<AskingOrigin> {
+    return new AskingOrigin(await HttpOrigin.start((incoming, response) => incoming.pipe(response)));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.origin[Symbol.asyncDispose]();
+  }
+}
+
 /** A server that speaks whatever the test has it speak. */
 export class RawOrigin implements AsyncDisposable {
   readonly address: string;
