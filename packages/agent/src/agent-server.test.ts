@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AGENT_PROTOCOL_VERSION } from '@sandport/protocol/agent-port';
@@ -89,6 +90,8 @@ test('an init that was overtaken by a later one changes nothing', async () => {
 });
 
 test('init writes the files that name the sandbox', async () => {
+  // Whatever is asked after init finds them.
+  await fetch(`${agent.url}/health`);
   const read = (path: string) => readFileSync(join(agent.root, path), 'utf8');
   assert.match(read('etc/hosts'), /^127\.0\.0\.1 localhost\n::1 localhost/);
   assert.match(read('etc/hosts'), /^169\.254\.0\.21 sandbox$/m);
@@ -103,8 +106,18 @@ test('a dangling link of the image in place of resolv.conf is replaced', async (
   await using fresh = await startUninitialisedAgent();
   symlinkSync('../run/systemd/resolve/stub-resolv.conf', join(fresh.root, 'etc/resolv.conf'));
   assert.equal((await fresh.init()).status, 204);
+  await fetch(`${fresh.url}/health`);
   assert.match(readFileSync(join(fresh.root, 'etc/resolv.conf'), 'utf8'), /^nameserver 192\.0\.2\.53$/m);
   assert.equal(existsSync(join(fresh.root, 'run/systemd')), false);
+});
+
+test('a pipe in place of a file is left, and not waited for', async () => {
+  await using fresh = await startUninitialisedAgent();
+  execFileSync('mkfifo', [join(fresh.root, 'etc/hosts')]);
+  assert.equal((await fresh.init()).status, 204);
+  assert.equal((await fetch(`${fresh.url}/health`)).status, 204);
+  assert(lstatSync(join(fresh.root, 'etc/hosts')).isFIFO());
+  assert.equal(readFileSync(join(fresh.root, 'etc/hostname'), 'utf8'), 'sandbox\n');
 });
 
 test('everything but health asks for the access token', async () => {

@@ -35,14 +35,13 @@ export class Initialization {
       // Two first calls may have read their bodies at the same time; only one of them is the first.
       if (!this.allows(request)) return answerError(response, 401, 'X-Control-Token does not match');
       if (init.restart) await (await import('./restart.ts')).restartProcesses();
-      this.#apply(init);
+      this.#apply(init, () => response.writeHead(204, { 'x-envd-version': AGENT_PROTOCOL_VERSION }).end());
     } catch (error) {
       if (error instanceof ConnectError) return answerError(response, 400, error.message);
       if (error instanceof SyntaxError) return answerError(response, 400, 'the body is not valid JSON');
       if (error instanceof TypeError) return answerError(response, 400, error.message);
       throw error;
     }
-    response.writeHead(204, { 'x-envd-version': AGENT_PROTOCOL_VERSION }).end();
   }
 
   /** Whether it is the host that asks. Until its first call nobody can tell. */
@@ -50,13 +49,17 @@ export class Initialization {
     return this.#settings === undefined || this.#settings.controlToken.equals(request.headers['x-control-token']);
   }
 
-  #apply(init: AgentInit): void {
+  #apply(init: AgentInit, answer: () => void): void {
     // A call that was overtaken by a later one must not undo it; after a restore the host's clock may be another's.
     const before = this.#settings;
-    if (before !== undefined && before.generation === init.generation && init.now < before.now) return;
+    if (before !== undefined && before.generation === init.generation && init.now < before.now) {
+      answer();
+      return;
+    }
     writeTrustStore(this.#root, init.egressAuthority);
-    const settings = settingsOf(init, trustVariables(this.#root, init.egressAuthority));
+    this.#settings = settingsOf(init, trustVariables(this.#root, init.egressAuthority));
+    // The host need not wait for the files, which take half of the time: no request comes in between.
+    answer();
     writeSystemFiles(this.#root, systemFiles(init, identity(init)));
-    this.#settings = settings;
   }
 }

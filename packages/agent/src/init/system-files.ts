@@ -1,6 +1,6 @@
 // The files by which programs in the sandbox find out where they are. The agent writes them from inside, so that the
 // host follows no path of an image.
-import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
 import { SHELL_COMMAND_PATH, shellCommand } from './shell-command.ts';
@@ -42,14 +42,35 @@ function machineId(sandboxId: string): string {
 /** Writes the files; one that cannot be written, as on a read-only root, is reported and left out. */
 export function writeSystemFiles(root: string, files: ReadonlyMap<string, string>): void {
   for (const [path, content] of files) {
-    const target = join(root, path);
     try {
-      mkdirSync(dirname(target), { recursive: true });
-      // Images link /etc/resolv.conf to where systemd would write it: a link is replaced, not followed.
-      if (lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(target);
-      writeFileSync(target, content, { mode: path === SHELL_COMMAND_PATH ? 0o755 : 0o644 });
+      writeSystemFile(join(root, path), content, path === SHELL_COMMAND_PATH ? 0o755 : 0o644);
     } catch (error) {
       process.stderr.write(`${path} not written: ${String(error)}\n`);
     }
+  }
+}
+
+/** Asks for nothing beforehand: that would double the time in which a sandbox is handed over. */
+function writeSystemFile(target: string, content: string, mode: number): void {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = constants;
+  // A pipe that somebody has put there is an error, and not waited for until it has a reader.
+  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
+  const write = (): void => {
+    const file = openSync(target, flags, mode);
+    try {
+      writeFileSync(file, content);
+    } finally {
+      closeSync(file);
+    }
+  };
+  try {
+    write();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Images link /etc/resolv.conf to where systemd would write it: a link is replaced, not followed.
+    if (code === 'ELOOP') rmSync(target);
+    else if (code === 'ENOENT') mkdirSync(dirname(target), { recursive: true });
+    else throw error;
+    write();
   }
 }

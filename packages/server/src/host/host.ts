@@ -362,8 +362,12 @@ export class Host {
 
   /** Makes a started container a sandbox: network policy, names, tokens, environment, time. */
   async handOver(placement: Placement, identity: Identity): Promise<void> {
-    await this.#egress.set(placement.address, identity.egress);
-    await this.#identify(placement, identity);
+    // At once: nothing of the sandbox's owner runs in it before both are done. Both have ended when this fails.
+    const done = await Promise.allSettled([
+      this.#egress.set(placement.address, identity.egress),
+      this.#identify(placement, identity),
+    ]);
+    for (const one of done) if (one.status === 'rejected') throw one.reason;
   }
 
   async #restart(placement: Placement, identity: Identity): Promise<void> {

@@ -3,6 +3,9 @@ import { afterEach, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { WarmPool } from './warm-pool.ts';
 
+/** More than the pool waits after a start. */
+const QUIET_MS = 200;
+
 let pool: WarmPool<number>;
 let made: number;
 let failure: Error | undefined;
@@ -30,7 +33,8 @@ function open(least: number, most: number): void {
 
 afterEach(() => pool.close());
 
-test('the least are made ahead, handed out oldest first, and replaced when nobody waits', async () => {
+test('the least are made ahead, handed out oldest first, and replaced a moment after nobody waits', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   open(2, 5);
   await turn();
   assert.equal(made, 2);
@@ -38,8 +42,13 @@ test('the least are made ahead, handed out oldest first, and replaced when nobod
     using _start = pool.hold();
     assert.equal(await pool.take(), 1);
     await turn();
+    context.mock.timers.tick(QUIET_MS);
+    await turn();
     assert.equal(made, 2, 'none is made while somebody waits for a start');
   }
+  await turn();
+  assert.equal(made, 2, 'none is made while the first command starts');
+  context.mock.timers.tick(QUIET_MS);
   await turn();
   assert.equal(made, 3);
 });
@@ -51,13 +60,15 @@ test('an empty pool is no error: there is none to be had', async () => {
   assert.equal(made, 0);
 });
 
-test('a burst makes it grow up to its most', async () => {
+test('a burst makes it grow up to its most', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   open(1, 3);
   await turn();
   {
     using _start = pool.hold();
     for (let i = 0; i < 10; i++) await pool.take();
   }
+  context.mock.timers.tick(QUIET_MS);
   await turn();
   assert.equal(made - 1, 3);
 });
@@ -102,7 +113,8 @@ test('what is ready ends with the pool, and nothing is made afterwards', async (
   assert.equal(made, 2);
 });
 
-test('whoever finds none ready gets the one that is being made, and the next gets none', async () => {
+test('whoever finds none ready gets the one that is being made, and the next gets none', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   let finish = (_item: number): void => {};
   pool = new WarmPool({
     bounds: { least: 1, most: 1 },
@@ -124,6 +136,7 @@ test('whoever finds none ready gets the one that is being made, and the next get
     assert.equal(await taken, 7);
   }
   await turn();
+  context.mock.timers.tick(QUIET_MS);
   finish(8);
   await pool.close();
   assert.deepEqual(destroyed, [8]);

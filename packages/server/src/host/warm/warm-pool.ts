@@ -11,6 +11,8 @@ export interface WarmPoolOptions<T> {
   readonly onError: (error: unknown) => void;
 }
 
+/** After a start the machine is left to what has been started: its first command would wait for the next container. */
+const QUIET_MS = 100;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 
@@ -25,6 +27,7 @@ export class WarmPool<T> {
   #starts = 0;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
+  #hasFailed = false;
   #closed = false;
 
   constructor(options: WarmPoolOptions<T>) {
@@ -44,13 +47,13 @@ export class WarmPool<T> {
     return making?.catch(() => undefined);
   }
 
-  /** Somebody waits for a start: until the end of it none is made. */
+  /** Somebody waits for a start: until a moment after the end of it none is made. */
   hold(): Disposable {
     this.#starts++;
     return {
       [Symbol.dispose]: () => {
         this.#starts--;
-        this.adjust();
+        this.#adjustAgain();
       },
     };
   }
@@ -79,21 +82,24 @@ export class WarmPool<T> {
         const item = await making;
         if (this.#making === making) this.#ready.push(item);
         this.#making = undefined;
+        this.#hasFailed = false;
         this.#retryMs = FIRST_RETRY_MS;
       } catch (error) {
         this.#making = undefined;
         this.#options.onError(error);
+        this.#hasFailed = true;
         this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
         return;
       }
     }
   }
 
-  /** When a try is due after a failure, or a burst is forgotten. */
+  /** When the machine has been quiet, a try is due after a failure, or a burst is forgotten. */
   #adjustAgain(): void {
-    if (this.#closed) return;
-    const failed = this.#ready.length < this.#demand.wanted;
-    const wait = failed ? this.#retryMs : this.#demand.changesIn;
+    if (this.#closed || this.#adjusting !== undefined || this.#starts > 0) return;
+    clearTimeout(this.#timer);
+    const isMissing = this.#ready.length < this.#demand.wanted;
+    const wait = !isMissing ? this.#demand.changesIn : this.#hasFailed ? this.#retryMs : QUIET_MS;
     if (wait !== undefined) this.#timer = setTimeout(() => this.adjust(), wait + 1).unref();
   }
 
