@@ -2,7 +2,7 @@
 
 import type { EgressTraffic } from '../egress/messages.ts';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
-import type { Placement } from '../host/host.ts';
+import type { Placement } from '../host/placement.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
 import type { EgressProxyOption } from './egress-proxy-option.ts';
 import type { HeaderRules } from './header-rules.ts';

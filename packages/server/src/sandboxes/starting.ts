@@ -1,7 +1,7 @@
 // From a record to a sandbox that runs: the part that creating, resuming and forking share.
 import type { AgentInit } from '@sandport/protocol/agent-init';
 import { authorityCertificate, openAuthority } from '../egress/authority.ts';
-import { type Identity, type Placement, SANDBOX_HOSTNAME, type StartSource } from '../host/host.ts';
+import { type Identity, type Placement, SANDBOX_HOSTNAME, type StartSource } from '../host/placement.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { headerTransforms } from './header-rules.ts';

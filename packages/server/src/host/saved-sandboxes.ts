@@ -1,0 +1,147 @@
+// Sandboxes that are written down: with their memory where the runtime can, else their disk; and where a start from one begins.
+import { join } from 'node:path';
+import { SandportError } from '@sandport/protocol/errors';
+import type { Containers } from './containers.ts';
+import type { DiskStore } from './disk/sandbox-disk.ts';
+import type { Slots } from './network/slots.ts';
+import type { Origin, Place, Placement, StartSource } from './placement.ts';
+import { Preparations } from './preparations.ts';
+import type { ResourceLimits, Runtime } from './runtime/runtime.ts';
+import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.ts';
+
+export interface SavedSandboxesOptions {
+  readonly runtime: Runtime;
+  readonly slots: Slots;
+  readonly disks: DiskStore;
+  readonly containers: Containers;
+  /** Where snapshots are. */
+  readonly directory: string;
+  /** Of the newest agent, for sandboxes whose memory is not kept. */
+  readonly agentDirectory: string;
+  readonly limits: ResourceLimits;
+  readonly onPrepareError: (error: unknown) => void;
+}
+
+/** Name of the disk in a snapshot that has one. */
+const DISK_FILE = 'disk';
+
+export class SavedSandboxes {
+  readonly #options: SavedSandboxesOptions;
+  readonly #store: SnapshotStore;
+  readonly #preparations: Preparations<Place>;
+
+  constructor(options: SavedSandboxesOptions) {
+    this.#options = options;
+    this.#store = new SnapshotStore(options.directory);
+    this.#preparations = new Preparations<Place>({
+      destroy: ({ placement }) => options.containers.remove(placement),
+      onError: options.onPrepareError,
+    });
+  }
+
+  /**
+   * Of one that runs on. Its TCP connections are reset. When this throws there is no snapshot. Throws `not_supported`
+   * where the runtime cannot.
+   *
+   * @param durable false for one that is read at once and need not survive a crash of the machine: a container for
+   * the first who reads it is made meanwhile
+   */
+  async write(placement: Placement, id: string, durable: boolean): Promise<void> {
+    const { runtime, containers } = this.#options;
+    if (!durable && runtime.checkpoints !== undefined) {
+      this.#preparations.begin(id, () => containers.prepare(placement.basis));
+    }
+    try {
+      await this.#writeMemory(placement, id, {}, durable);
+    } catch (error) {
+      await this.#preparations.end(id);
+      throw error;
+    }
+  }
+
+  /** Of one that is to end. When this throws there is no snapshot and it runs on. */
+  async writeLast(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
+    const { runtime, slots } = this.#options;
+    if (runtime.checkpoints === undefined && !keepMemory) return this.#writeDisk(placement, id);
+    // What it does between the checkpoint and its end is not in the snapshot, so nobody may see it.
+    await slots.cut(placement.slot);
+    try {
+      // A runtime that keeps memory keeps files in it: without the one there are not the others.
+      await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
+    } catch (error) {
+      await slots.mend({ index: placement.slot, address: placement.address });
+      throw error;
+    }
+  }
+
+  has(id: string): boolean {
+    return this.#store.has(id);
+  }
+
+  /** Whether processes do not go on when a sandbox is started from it. */
+  forgetsMemory(id: string): boolean {
+    return this.#store.forgetsMemory(id);
+  }
+
+  /** What was made for the first start from it while it was written. */
+  takePrepared(id: string): Promise<Place | undefined> {
+    return this.#preparations.take(id);
+  }
+
+  /** Where a start from it begins. Throws `snapshot_unusable`. */
+  async origin({ id, restart: forgets }: StartSource & { readonly kind: 'snapshot' }): Promise<Origin> {
+    const { runtime, agentDirectory } = this.#options;
+    const manifest = await this.#store.manifest(id);
+    if (manifest.runtime !== runtime.name) {
+      throw new SandportError(
+        'snapshot_unusable',
+        `the snapshot was made with ${manifest.runtime}, and this server runs ${runtime.name}`,
+      );
+    }
+    const content = this.#store.contentOf(id);
+    const { image, limits } = manifest;
+    // The agent in memory goes on, and has its files mapped; one that starts anew is the newest.
+    if (manifest.kind === 'disk') return { basis: { image, agentDirectory, limits }, disk: join(content, DISK_FILE) };
+    const basis = { image, agentDirectory: manifest.agentDirectory, limits };
+    const restart = manifest.restart === true || forgets === true;
+    return { basis, memory: { directory: content, durable: manifest.durable !== false }, restart };
+  }
+
+  async remove(id: string): Promise<void> {
+    await Promise.all([this.#store.remove(id), this.#preparations.end(id)]);
+  }
+
+  /** Removes all others. */
+  keepOnly(ids: ReadonlySet<string>): Promise<void> {
+    return this.#store.keepOnly(ids);
+  }
+
+  close(): Promise<void> {
+    return this.#preparations.close();
+  }
+
+  async #writeMemory(
+    placement: Placement,
+    id: string,
+    more: Pick<SnapshotManifest, 'restart'>,
+    durable: boolean,
+  ): Promise<void> {
+    const { name: runtime, checkpoints } = this.#options.runtime;
+    if (checkpoints === undefined) {
+      throw new SandportError(
+        'not_supported',
+        `${runtime} cannot keep the memory of a sandbox: start Sandport with --runtime runsc`,
+      );
+    }
+    const manifest: SnapshotManifest = { runtime, kind: 'memory', durable, ...more, ...placement.basis };
+    const write = (directory: string) => checkpoints.save(placement.container, directory, durable);
+    await this.#store.create(id, manifest, write, durable);
+  }
+
+  /** The disk gets a second name, and is what it will be when its processes have ended and it is unmounted. */
+  async #writeDisk({ basis, disk }: Placement, id: string): Promise<void> {
+    const { runtime, disks } = this.#options;
+    const manifest: SnapshotManifest = { runtime: runtime.name, kind: 'disk', ...basis };
+    await this.#store.create(id, manifest, (directory) => disks.save(disk, join(directory, DISK_FILE)));
+  }
+}
