@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { DOMAIN, FakeControl } from './testing/fake-control.ts';
 import { FrameType, fieldBlock, frame, headersFrame, PREFACE } from './testing/http2-frames.ts';
 import { HttpOrigin, RawOrigin } from './testing/origin.ts';
@@ -125,6 +126,42 @@ describe('clients', () => {
     await bounded(t, async () => {
       for (let i = 0; i < 64; i++) {
         const socket = await open();
+        socket.pause();
+        socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      }
+      await settled(() => sent);
+    });
+  });
+
+  it('that never finish their TLS handshakes', async (t) => {
+    // The start of a hello of 16 KiB.
+    const hello = Buffer.concat([Buffer.from([22, 3, 1, 64, 0, 1, 0, 63, 252]), Buffer.alloc(16_000)]);
+    await bounded(t, async () => {
+      for (let i = 0; i < 1000; i++) (await open()).write(hello);
+      await others();
+    });
+  });
+
+  it('that shake hands in TLS and never read their answers', async (t) => {
+    const piece = Buffer.alloc(MIB);
+    let sent = 0;
+    await using origin = await RawOrigin.start((socket) => {
+      const more = (): void => {
+        while (sent < 4096 && socket.write(piece)) sent++;
+      };
+      socket.once('data', () => {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * MIB}\r\n\r\n`);
+        more();
+      });
+      socket.on('drain', more);
+    });
+    const host = await hostOf(origin);
+    await bounded(t, async () => {
+      for (let i = 0; i < 64; i++) {
+        const tcp = await open();
+        const socket = connectTls({ socket: tcp, rejectUnauthorized: false });
+        socket.on('error', () => {});
+        await once(socket, 'secureConnect');
         socket.pause();
         socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
       }

@@ -24,6 +24,7 @@ import { SharedUsage } from './shared-usage.ts';
 import { Sweep } from './sweep.ts';
 import { TcpStream } from './tcp-stream.ts';
 import { TlsFront } from './tls-front.ts';
+import { TlsStream } from './tls-stream.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
 
 export interface GatewayStart {
@@ -73,7 +74,7 @@ export class Gateway {
       clients: new Set<Client>(),
       stopping: false,
     };
-    this.#tls = new TlsFront(start.tls, (socket, tcp) => this.#onSecure(socket, tcp));
+    this.#tls = new TlsFront(start.tls, this.#sweep, (connection, tcp) => this.#onSecure(connection, tcp));
   }
 
   /**
@@ -84,7 +85,7 @@ export class Gateway {
   static async start(start: GatewayStart): Promise<Gateway> {
     const gateway = new Gateway(start);
     const protocols: Protocols = {
-      tls: (socket) => gateway.#tls.accept(socket),
+      tls: (connection, first) => gateway.#tls.accept(connection, first),
       http2: (socket) => {
         new Http2Connection(socket, gateway.#arrival(socket, false), gateway.#context);
       },
@@ -131,16 +132,19 @@ export class Gateway {
     stream.countedFor = undefined;
   }
 
-  #onSecure(socket: TLSSocket, tcp: Socket): void {
+  #onSecure(connection: TLSSocket | TlsStream, tcp: Socket | TcpStream): void {
     const arrival = this.#arrival(tcp, true);
-    if (socket.alpnProtocol === 'h2') new Http2Connection(socket, arrival, this.#context);
-    else new ClientConnection(socket, arrival, this.#context);
+    if (connection.alpnProtocol !== 'h2') {
+      new ClientConnection(connection, arrival, this.#context);
+      return;
+    }
+    const socket = connection instanceof TlsStream ? connection.toSocket() : connection;
+    new Http2Connection(socket, arrival, this.#context);
   }
 
   report(): WorkerReport {
     let { received, sent } = this.#traffic;
     for (const connection of this.#connections) {
-      if (connection instanceof TcpStream) continue;
       received += connection.bytesRead;
       sent += connection.bytesWritten;
     }

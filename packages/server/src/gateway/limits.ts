@@ -19,6 +19,9 @@ export const limits = {
   /** From accepting a connection to its first bytes. */
   firstBytesTime: 30 * SECOND,
   tlsHandshakeTime: 10 * SECOND,
+  /** Answers of TLS itself, as to changes of keys, that wait for a client that does not read, and how often that is looked at. */
+  tlsUnread: 256 * KIB,
+  tlsCheckInterval: 5 * SECOND,
   /** From the first byte of a request head to its last. */
   headTime: defaultClientLimits.headTime,
   /** By default longer than load balancers in front keep theirs, so that they end idle connections and no request meets a FIN. */

@@ -8,11 +8,13 @@ import type { AnnouncedClient } from './proxy-protocol.ts';
 import type { Expiring, Sweep } from './sweep.ts';
 import { takeConnections } from './tcp-handle.ts';
 import { type Acceptor, type StreamOwner, TcpStream } from './tcp-stream.ts';
+import { hasTlsHandles } from './tls-handle.ts';
 
 export interface Protocols {
   /** The bytes that were read are back in the socket, which is paused. */
-  tls(socket: Socket): void;
   http2(socket: Socket): void;
+  /** As of HTTP/2 where it is a socket. Otherwise `first` is what has been read, valid during the call only. */
+  tls(connection: Socket | TcpStream, first: Buffer): void;
   /** `first` is valid during the call only. */
   http1(connection: Socket | TcpStream, first: Buffer): void;
   /** Whether the connection may begin with what a load balancer says of its client. */
@@ -66,14 +68,14 @@ class Newcomer implements Expiring, StreamOwner {
       return;
     }
     this.#sweep.delete(this);
-    if (protocol === 'http1') {
-      this.#protocols.http1(stream, first.bytes);
+    if (protocol === 'http1' || (protocol === 'tls' && hasTlsHandles)) {
+      this.#protocols[protocol](stream, first.bytes);
       return;
     }
     const socket = stream.toSocket(Buffer.from(first.bytes));
     this.#accounts.opened(socket);
     if (first.announced !== undefined) this.#protocols.announced(socket, first.announced);
-    this.#protocols[protocol](socket);
+    this.#protocols[protocol](socket, first.bytes);
   }
 
   next(): undefined {}

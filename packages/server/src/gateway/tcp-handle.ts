@@ -8,6 +8,7 @@ export interface TcpHandle {
   /** Called for every read; what it returns is the buffer for the next one. */
   onread: (this: TcpHandle) => Buffer | undefined;
   readonly bytesRead: number;
+  readonly bytesWritten: number;
   useUserBuffer(buffer: Buffer): void;
   readStart(): number;
   readStop(): number;

@@ -74,6 +74,7 @@ export class TcpStream {
   #received = false;
   #ending = false;
   #finished = false;
+  #isLent = false;
 
   constructor(handle: TcpHandle, acceptor: Acceptor) {
     this.#acceptor = acceptor;
@@ -91,6 +92,15 @@ export class TcpStream {
 
   get localPort(): number {
     return this.#acceptor.port;
+  }
+
+  /** Of a handle that is lent; those of others are in the acceptor's account already. */
+  get bytesRead(): number {
+    return this.#isLent ? this.#handle.bytesRead : 0;
+  }
+
+  get bytesWritten(): number {
+    return this.#isLent ? this.#handle.bytesWritten : 0;
   }
 
   pause(): void {
@@ -130,14 +140,18 @@ export class TcpStream {
     return !this.#needsDrain;
   }
 
-  /** Sends what was written and then that nothing more comes. */
-  end(): void {
+  /**
+   * Sends what was written and then that nothing more comes.
+   *
+   * @param through what has been put on the lent handle, and has to say so first
+   */
+  end(through: Pick<TcpHandle, 'shutdown'> = this.#handle): void {
     if (this.destroyed || this.#ending) return;
     this.#ending = true;
     const request: ShutdownRequest & { stream?: TcpStream } = new ShutdownWrap();
     request.stream = this;
     request.oncomplete = onShutdown as (this: ShutdownRequest) => void;
-    const result = this.#handle.shutdown(request);
+    const result = through.shutdown(request);
     if (result === DONE || result === UV_ENOTCONN) this[shutdown]();
     else if (result !== 0) this.destroy();
   }
@@ -157,6 +171,24 @@ export class TcpStream {
     if (this.destroyed) return;
     this.destroyed = true;
     this.#handle.reset(onClosed);
+  }
+
+  /**
+   * Lends the handle to what reads and writes on top of it from here on. Its end stays the affair of the stream, which tells
+   * `borrower` of it.
+   */
+  lend(borrower: StreamOwner): TcpHandle {
+    this.owner = borrower;
+    this.#isLent = true;
+    this.#acceptor.traffic.received -= this.#handle.bytesRead;
+    return this.#handle;
+  }
+
+  /** The peer has sent its last byte, by the word of what is on the handle. */
+  ended(): void {
+    this.#received = true;
+    this.owner.onEnd();
+    if (this.#finished) this.destroy();
   }
 
   /** Goes on as a socket of `node:net`, paused, with `first` back in it. */
@@ -191,9 +223,7 @@ export class TcpStream {
       this.destroy();
       return undefined;
     }
-    this.#received = true;
-    this.owner.onEnd();
-    if (this.#finished) this.destroy();
+    this.ended();
     return undefined;
   }
 
@@ -214,6 +244,8 @@ export class TcpStream {
   }
 
   [closed](): void {
+    this.#acceptor.traffic.received += this.bytesRead;
+    this.#acceptor.traffic.sent += this.bytesWritten;
     this.#acceptor.released(this);
     this.owner.onClose();
   }

@@ -139,10 +139,10 @@ describe('a client that does not read its answer', () => {
 
 describe('a TLS handshake that does not end', () => {
   it('is given up', async () => {
-    const front = new TlsFront(testTls, () => assert.fail('there was no handshake'), 50);
+    const front = new TlsFront(testTls, sweep, () => assert.fail('there was no handshake'), 50);
     const listener = createServer((socket) => {
       socket.on('error', () => {});
-      front.accept(socket);
+      front.accept(socket, Buffer.alloc(0));
     });
     listener.listen(0, '127.0.0.1');
     await once(listener, 'listening');

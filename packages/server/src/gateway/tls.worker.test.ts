@@ -72,6 +72,18 @@ describe('TLS', () => {
     }
   });
 
+  it('encrypts with what is fast for both: AES-128 unless the client would rather have ChaCha20', async () => {
+    for (const [first, chosen] of [
+      ['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'],
+      ['TLS_CHACHA20_POLY1305_SHA256', 'TLS_CHACHA20_POLY1305_SHA256'],
+    ] as const) {
+      const others = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
+      const socket = await shake(one, { ciphers: [first, ...others.filter((name) => name !== first)].join(':') });
+      assert.equal(socket.getCipher().name, chosen);
+      socket.destroy();
+    }
+  });
+
   it('is the same with any name or none in the handshake, for requests name their host themselves', async () => {
     for (const servername of [`3000-one.${DOMAIN}`, 'other.example', undefined]) {
       const socket = await shake(one, servername === undefined ? {} : { servername });

@@ -15,6 +15,7 @@ import type { Destination, Held } from '../routing/route-table.ts';
 import type { Waiter, WaitingRoom } from '../routing/waiting-room.ts';
 import type { Expiring } from '../sweep.ts';
 import { type StreamOwner, TcpStream } from '../tcp-stream.ts';
+import { TlsStream } from '../tls-stream.ts';
 import { failureRefusal } from '../upstream/failure.ts';
 import type { ResponseSink, UpstreamFailure } from '../upstream/response-sink.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
@@ -54,7 +55,7 @@ const responses = new OutBuffer(256 * 1024);
 
 export class ClientConnection implements ResponseSink, Expiring, Client, Waiter, StreamOwner {
   deadline = 0;
-  readonly #socket: Socket | TcpStream;
+  readonly #socket: Socket | TcpStream | TlsStream;
   readonly #arrival: Arrival;
   readonly #context: GatewayContext;
   #state: number = State.head;
@@ -90,14 +91,14 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
   #fullRead = false;
 
   /** @param first the bytes that told the protocol, valid during the call only */
-  constructor(socket: Socket | TcpStream, arrival: Arrival, context: GatewayContext, first?: Buffer) {
+  constructor(socket: Socket | TcpStream | TlsStream, arrival: Arrival, context: GatewayContext, first?: Buffer) {
     this.#socket = socket;
     this.#arrival = arrival;
     this.#context = context;
     this.deadline = context.sweep.now + limits.firstBytesTime;
     context.clients.add(this);
     context.sweep.add(this);
-    if (socket instanceof TcpStream) {
+    if (socket instanceof TcpStream || socket instanceof TlsStream) {
       socket.owner = this;
     } else {
       if (!readInto(socket, sharedBuffer, this)) socket.on('data', (chunk: Buffer) => this.#onData(chunk));

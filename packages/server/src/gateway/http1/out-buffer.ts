@@ -2,6 +2,7 @@
 
 import type { Writable } from 'node:stream';
 import type { TcpStream } from '../tcp-stream.ts';
+import { TlsStream } from '../tls-stream.ts';
 
 /**
  * Lends out pieces of a slab, one after the other. A piece whose bytes have left the process is lent out again at once;
@@ -45,11 +46,11 @@ export class OutBuffer {
   }
 
   /** @returns false when the stream wants its reader to catch up first; it will emit `drain` */
-  writeTo(stream: Writable | TcpStream): boolean {
+  writeTo(stream: Writable | TcpStream | TlsStream): boolean {
     const piece = this.buf.subarray(this.start, this.pos);
     const free = stream.write(piece);
     if (stream.writableLength === 0) return true;
-    this.start = this.pos;
+    if (!(stream instanceof TlsStream) || stream.holdsBytes) this.start = this.pos;
     return free;
   }
 }

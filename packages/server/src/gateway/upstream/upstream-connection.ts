@@ -11,6 +11,7 @@ import { limits } from '../limits.ts';
 import { ReadBuffers, sharedBuffer } from '../read-buffers.ts';
 import type { Expiring, Sweep } from '../sweep.ts';
 import type { TcpStream } from '../tcp-stream.ts';
+import type { TlsStream } from '../tls-stream.ts';
 import { TunnelAnswer, type TunnelTarget, tunnelRequest } from './loopback-tunnel.ts';
 import type { ResponseSink, UpstreamFailure } from './response-sink.ts';
 import { UpstreamSocket } from './upstream-socket.ts';
@@ -197,7 +198,7 @@ export class UpstreamConnection implements Expiring, ChunkData {
   }
 
   /** Writes bytes of the own buffer as they are, and reads nothing more until they have left. */
-  lendTo(client: Socket | TcpStream, buf: Buffer, start: number, end: number): void {
+  lendTo(client: Socket | TcpStream | TlsStream, buf: Buffer, start: number, end: number): void {
     const write = this.#buffers.lend();
     client.write(buf.subarray(start, end), () => {
       if (this.#buffers.written(write)) this.socket.resume();
