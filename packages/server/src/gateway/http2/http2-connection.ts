@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Arrival, Client, GatewayContext } from '../context.ts';
 import { headerListSize, limits } from '../limits.ts';
 import type { Expiring } from '../sweep.ts';
+import { settleWrites } from './settle-writes.ts';
 import { StreamExchange } from './stream-exchange.ts';
 
 const sessionOptions = () => ({
@@ -91,6 +92,7 @@ export class Http2Connection implements Client, Expiring {
   }
 
   #onStream(exchange: StreamExchange, stream: ServerHttp2Stream): void {
+    settleWrites(stream);
     this.#streams.add(stream);
     stream.once('close', () => {
       this.#streams.delete(stream);
