@@ -47,4 +47,4 @@ await Promise.all(
   }),
 );
 const connectionsPerSecond = (connections * 1000) / (performance.now() - begun);
-console.log(JSON.stringify({ bytesPerSecond, connectionsPerSecond }));
+console.log(JSON.stringify({ bytesPerSecond, connections, connectionsPerSecond }));

@@ -8,8 +8,10 @@ import { Egress } from '@sandport/server/host/network/egress';
 import { type EgressPolicy, EVERYTHING, OPEN } from '@sandport/server/host/network/egress-policy';
 import { createSlots, removeSlot, slotNames } from '@sandport/server/host/network/slot';
 import { runCommand } from '@sandport/server/host/run-command';
+import { findProcesses } from '@sandport/server/process-identity';
 import { Outside } from '../../test/support/outside.ts';
 import { enterOwnNetwork } from '../../test/support/own-network.ts';
+import { cpuSeconds } from '../gateway/processes.ts';
 import { Samples } from '../support/samples.ts';
 import { BareNamespace } from './bare-namespace.ts';
 
@@ -33,7 +35,13 @@ interface Case {
 
 interface Rates {
   readonly bytesPerSecond: number;
+  readonly connections: number;
   readonly connectionsPerSecond: number;
+}
+
+interface Measured extends Rates {
+  /** Of the egress process for a connection, the download's share included. */
+  readonly proxySeconds: number;
 }
 
 const byName: EgressPolicy = { ...OPEN, domains: [NAME], deny: [EVERYTHING] };
@@ -74,8 +82,10 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
   await egress.addSlots([SLOT]);
   await forgetAtOnce(outside);
 
+  const socketPath = join(directory.path, 'egress.sock');
+  const proxy = findProcesses((args) => args.includes(socketPath)).map(({ pid }) => pid);
   const changes = new Map(CASES.map(({ label }) => [label, new Samples()]));
-  const measured = new Map(CASES.map(({ label }) => [label, [] as Rates[]]));
+  const measured = new Map(CASES.map(({ label }) => [label, [] as Measured[]]));
   // The first round is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (const { label, kind, policy } of CASES) {
@@ -84,12 +94,13 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
       if (policy !== undefined) await egress.set(SLOT.address, policy);
       const change = performance.now() - started;
       const namespace = policy === undefined ? bare.name : `${NAMES.namespacePrefix}${SLOT.index}`;
+      const cpu = cpuSeconds(proxy);
       const rates = await measure(namespace, outside.hosts[0], kind).catch((error: Error) => {
         throw new Error(`${label}: ${error.message}`, { cause: error });
       });
       if (round === 0) continue;
       changes.get(label)!.add(change);
-      measured.get(label)!.push(rates);
+      measured.get(label)!.push({ ...rates, proxySeconds: (cpuSeconds(proxy) - cpu) / rates.connections });
     }
   }
   print(measured, changes);
@@ -115,18 +126,21 @@ function ranges(count: number): EgressPolicy {
   return { ...OPEN, deny: Array.from({ length: count }, (_, index) => `${toDotted(2 ** 24 + index * 512)}/24`) };
 }
 
-function print(measured: ReadonlyMap<string, readonly Rates[]>, changes: ReadonlyMap<string, Samples>): void {
-  const heading = ['', 'MB/s', 'bare / it', 'conn/s', 'bare / it', 'change ms'];
+function print(measured: ReadonlyMap<string, readonly Measured[]>, changes: ReadonlyMap<string, Samples>): void {
+  const heading = ['', 'MB/s', 'bare / it', 'conn/s', 'bare / it', 'proxy us', 'change ms'];
   console.log(row(heading));
   for (const { label, kind, policy } of CASES) {
     const own = measured.get(label)!;
     const peer = measured.get(kind === 'tls' ? 'bare, TLS' : 'bare')!;
-    const ratio = (key: keyof Rates): string =>
+    const ratio = (key: 'bytesPerSecond' | 'connectionsPerSecond'): string =>
       `${median(own.map((one, index) => peer[index]![key] / one[key])).toFixed(2)} x`;
     const bytes = (median(own.map(({ bytesPerSecond }) => bytesPerSecond)) / 1e6).toFixed(0);
     const connections = median(own.map(({ connectionsPerSecond }) => connectionsPerSecond)).toFixed(0);
     const change = policy === undefined ? '' : changes.get(label)!.median.toFixed(0);
-    console.log(row([label, bytes, ratio('bytesPerSecond'), connections, ratio('connectionsPerSecond'), change]));
+    const proxy = policy?.domains.length ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
+    console.log(
+      row([label, bytes, ratio('bytesPerSecond'), connections, ratio('connectionsPerSecond'), proxy, change]),
+    );
   }
 }
 

@@ -2,7 +2,9 @@
 import { connect, isIPv4, type Socket } from 'node:net';
 import type { NameLookup } from '../dns/name-lookup.ts';
 import type { SocksProxy } from '../host/network/egress-policy.ts';
+import { LightSocket } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
+import type { RelaySocket } from './relay-socket.ts';
 import type { SandboxEgress } from './sandbox-egress.ts';
 import { openTunnel } from './socks5.ts';
 
@@ -36,6 +38,12 @@ export class Dialler {
     const reachable = addresses.filter(allowed);
     if (reachable.length === 0) throw new DialRefused('the address of the name is not allowed');
     return reachable.includes(chosen) ? chosen : reachable[0]!;
+  }
+
+  /** As `dial`, and as lightly as the other side of the relay is. */
+  dialFor(other: RelaySocket, sandbox: SandboxEgress, target: Target): Promise<RelaySocket> {
+    const isLight = other instanceof LightSocket && sandbox.policy.proxy === undefined;
+    return isLight ? LightSocket.dial(target.address, target.port, DIAL_MS) : this.dial(sandbox, target);
   }
 
   /** Connects, in time. The socket is paused. Throws when there is no connection. */

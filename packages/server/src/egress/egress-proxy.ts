@@ -1,14 +1,15 @@
 // Takes the connections that the packet filter redirects, each under the rules of the sandbox that it comes from.
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { Dialler } from './dialler.ts';
 import type { Interceptor } from './interceptor.ts';
+import { takeLightSockets } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
-import { ProxiedConnection } from './proxied-connection.ts';
+import { type InnerSocket, ProxiedConnection } from './proxied-connection.ts';
 import type { SandboxEgress } from './sandbox-egress.ts';
 
 export interface EgressProxyOptions {
   readonly sandboxOf: (address: string) => SandboxEgress | undefined;
-  readonly originalDestination: (socket: Socket) => Destination | undefined;
+  readonly originalDestination: (socket: InnerSocket) => Destination | undefined;
   readonly dialler: Dialler;
   readonly interceptor: Interceptor;
   /** Of one sandbox at once. */
@@ -31,6 +32,7 @@ export class EgressProxy {
       this.#server.once('error', reject);
       this.#server.listen(port, '0.0.0.0', 4096, resolve);
     });
+    takeLightSockets(this.#server, (socket) => this.#accept(socket));
     this.#port = (this.#server.address() as { port: number }).port;
     return this.#port;
   }
@@ -39,7 +41,7 @@ export class EgressProxy {
     return new Promise((resolve) => void this.#server.close(() => resolve()));
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: InnerSocket): void {
     const sandbox = this.#options.sandboxOf(socket.remoteAddress ?? '');
     const destination = this.#options.originalDestination(socket);
     // Without a redirection the destination is this listener itself.

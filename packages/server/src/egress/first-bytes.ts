@@ -1,9 +1,9 @@
 // Reads from a new connection as much as it takes to know which host it names.
-import type { Socket } from 'node:net';
 import { Parse } from '../gateway/http1/field-table.ts';
 import { RequestHead } from '../gateway/http1/request-head.ts';
 import { looksLikeTls, MAX_CLIENT_HELLO, readClientHello } from './client-hello.ts';
 import { readHostName } from './domain-pattern.ts';
+import type { RelaySocket } from './relay-socket.ts';
 
 /** From the connection to its last byte of a TLS hello or request head. */
 const FIRST_BYTES_MS = 10_000;
@@ -24,13 +24,15 @@ export interface Beginning {
 }
 
 /** Undefined when the connection ended before. The socket is paused. */
-export function readBeginning(socket: Socket): Promise<Beginning | undefined> {
+export function readBeginning(socket: RelaySocket): Promise<Beginning | undefined> {
   return new Promise((resolve) => {
     let bytes: Buffer = NOTHING;
     let chunks = 0;
     const finish = (first: FirstBytes | undefined): void => {
       clearTimeout(timer);
-      socket.off('data', onData).off('end', onEnd).off('close', onEnd);
+      socket.off('data', onData);
+      socket.off('end', onEnd);
+      socket.off('close', onEnd);
       socket.pause();
       resolve(first && { first, bytes });
     };
@@ -44,7 +46,9 @@ export function readBeginning(socket: Socket): Promise<Beginning | undefined> {
         finish({ protocol: 'other', reason: 'the first message is too long' });
     };
     const timer = setTimeout(() => finish({ protocol: 'other', reason: 'it names no host' }), FIRST_BYTES_MS);
-    socket.on('data', onData).on('end', onEnd).on('close', onEnd);
+    socket.on('data', onData);
+    socket.on('end', onEnd);
+    socket.on('close', onEnd);
     socket.resume();
   });
 }

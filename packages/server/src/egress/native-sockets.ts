@@ -1,7 +1,7 @@
 // Calls for sockets that Node has none for.
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { RelaySocket } from './relay-socket.ts';
 
 type GetSocketOption = (fd: number, level: number, option: number, value: Buffer, length: Int32Array) => number;
 type Control = (fd: number, request: number, value: Int32Array) => number;
@@ -36,12 +36,13 @@ function load(): NonNullable<typeof functions> {
 }
 
 /** Negative when it has none any more. */
-export function descriptorOf(socket: Socket): number {
-  return (socket as Socket & { _handle?: { fd: number } | null })._handle?.fd ?? -1;
+export function descriptorOf(socket: RelaySocket): number {
+  const { _handle: handle, fd } = socket as { _handle?: { fd: number } | null; fd?: number };
+  return handle?.fd ?? fd ?? -1;
 }
 
 /** Bytes that were written and that the other end has not acknowledged. */
-export function unacknowledgedBytes(socket: Socket): number {
+export function unacknowledgedBytes(socket: RelaySocket): number {
   const fd = descriptorOf(socket);
   if (fd < 0) return 0;
   const inKernel = Int32Array.of(0);

@@ -1,6 +1,6 @@
 // Where a connection that the packet filter redirected was going to.
-import type { Socket } from 'node:net';
 import { descriptorOf, nativeSockets } from './native-sockets.ts';
+import type { RelaySocket } from './relay-socket.ts';
 
 export interface Destination {
   /** In dotted form. */
@@ -14,7 +14,7 @@ const SO_ORIGINAL_DST = 80;
 const SOCKADDR_IN_BYTES = 16;
 
 /** @throws Error when this platform has no addon for foreign functions */
-export function openOriginalDestination(): (socket: Socket) => Destination | undefined {
+export function openOriginalDestination(): (socket: RelaySocket) => Destination | undefined {
   const { getsockopt } = nativeSockets();
   const value = Buffer.alloc(SOCKADDR_IN_BYTES);
   const length = new Int32Array(1);

@@ -3,10 +3,15 @@ import type { Socket } from 'node:net';
 import { type Dialler, DialRefused, type Target } from './dialler.ts';
 import { type FirstBytes, readBeginning } from './first-bytes.ts';
 import type { Interceptor } from './interceptor.ts';
+import { LightSocket } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
+import type { RelaySocket } from './relay-socket.ts';
 import { RequestGuard } from './request-guard.ts';
 import type { Cuttable, SandboxEgress } from './sandbox-egress.ts';
 import { splice } from './splice.ts';
+
+/** Of the sandbox's side. */
+export type InnerSocket = Socket | LightSocket;
 
 const WEB_PORTS = [80, 443];
 const NO_NAME: { readonly first: FirstBytes; readonly bytes?: undefined } = {
@@ -15,18 +20,18 @@ const NO_NAME: { readonly first: FirstBytes; readonly bytes?: undefined } = {
 
 export class ProxiedConnection implements Cuttable {
   readonly #sandbox: SandboxEgress;
-  readonly #socket: Socket;
+  #socket: InnerSocket;
   readonly #destination: Destination;
   readonly #dialler: Dialler;
   readonly #interceptor: Interceptor;
-  #outer: Socket | undefined;
+  #outer: RelaySocket | undefined;
   /** What it was let through as. */
   #target: Target | undefined;
   #proxy: unknown;
 
   constructor(parts: {
     readonly sandbox: SandboxEgress;
-    readonly socket: Socket;
+    readonly socket: InnerSocket;
     readonly destination: Destination;
     readonly dialler: Dialler;
     readonly interceptor: Interceptor;
@@ -89,21 +94,34 @@ export class ProxiedConnection implements Cuttable {
     sandbox.traffic.connections++;
     const isPlain = byName && first.protocol === 'http';
     if (name !== undefined && (transform !== undefined || (isPlain && first.isUpgrade))) {
-      if (bytes !== undefined) this.#socket.unshift(bytes);
+      const socket = this.#asSocket(bytes);
       return this.#interceptor.serve({
         sandbox,
-        socket: this.#socket,
+        socket,
         name,
         isSecure: first.protocol === 'tls',
         port,
         dial: () => this.#dialler.dial(sandbox, this.#target!),
       });
     }
-    this.#outer = await this.#dialler.dial(sandbox, this.#target);
+    this.#outer = await this.#dialler.dialFor(this.#socket, sandbox, this.#target);
     if (this.#socket.destroyed) return this.cut();
     // Plain requests of a connection may each name another host.
     const guarded = isPlain ? { guard: new RequestGuard(name!), refusal: refusal(name!) } : undefined;
     await splice(this.#socket, this.#outer, sandbox.traffic, { first: bytes, ...guarded });
+  }
+
+  /** With what was read of it in it again. */
+  #asSocket(bytes: Buffer | undefined): Socket {
+    const inner = this.#socket;
+    if (inner instanceof LightSocket) {
+      const socket = inner.toSocket(bytes ?? Buffer.alloc(0));
+      socket.on('error', () => {});
+      this.#socket = socket;
+      return socket;
+    }
+    if (bytes !== undefined) inner.unshift(bytes);
+    return inner;
   }
 
   #refuse(name: string | undefined, reason: string): void {

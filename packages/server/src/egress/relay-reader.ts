@@ -1,7 +1,9 @@
 // Reads one side of a relayed connection into memory that is used again, and writes what it brings to the other side.
 import type { Socket } from 'node:net';
 import { ReadBuffers, sharedBuffer } from '../gateway/read-buffers.ts';
-import { readInto } from '../gateway/read-into.ts';
+import { type Reader, readInto } from '../gateway/read-into.ts';
+import { LightSocket } from './light-socket.ts';
+import type { RelaySocket } from './relay-socket.ts';
 
 /** Worth a buffer of its own for a while, out of which bytes are written on without a copy. */
 const LARGE_READ = 16_384;
@@ -10,13 +12,13 @@ const LARGE_READ = 16_384;
 export type Filter = (bytes: Buffer) => Buffer;
 
 export class RelayReader {
-  readonly #from: Socket;
-  readonly #to: Socket;
+  readonly #from: RelaySocket;
+  readonly #to: RelaySocket;
   readonly #filter: Filter;
   readonly #buffers = new ReadBuffers();
   #isLarge = false;
 
-  constructor(from: Socket, to: Socket, filter: Filter) {
+  constructor(from: RelaySocket, to: RelaySocket, filter: Filter) {
     this.#from = from;
     this.#to = to;
     this.#filter = filter;
@@ -24,14 +26,17 @@ export class RelayReader {
 
   /** Begins, or goes on once the other side has room again. */
   start(): void {
-    const own = readInto(this.#from, sharedBuffer, {
+    const reader: Reader = {
       read: (length, buf) => {
         this.#isLarge = length >= LARGE_READ;
         this.#forward(buf, length);
       },
       next: () => this.#buffers.next(this.#isLarge),
-    });
-    if (!own) this.#from.on('data', (chunk: Buffer) => this.#pass(this.#filter(chunk)));
+    };
+    const from = this.#from;
+    if (from instanceof LightSocket) from.readInto(sharedBuffer, reader);
+    else if (!readInto(from as Socket, sharedBuffer, reader))
+      this.#from.on('data', (chunk: Buffer) => this.#pass(this.#filter(chunk)));
     this.#to.on('drain', () => this.#resume());
     this.#from.once('close', () => this.#buffers.release());
     this.#from.resume();

@@ -1,43 +1,88 @@
 // Ends of connections that are out of order: nothing that one side has sent is lost on its way to the other.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { test } from 'node:test';
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
+import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LightSocket, takeLightSockets } from './light-socket.ts';
 import { unacknowledgedBytes } from './native-sockets.ts';
 import { readPastWriteErrors } from './read-past-write-errors.ts';
+import type { RelaySocket } from './relay-socket.ts';
 import { RequestGuard } from './request-guard.ts';
 import { splice } from './splice.ts';
 
 const LARGE = Buffer.alloc(400_000, 'answer ');
 
-/** Both ends of a connection; the second is that of the listener. Neither is read yet. */
-async function pair(resources: AsyncDisposableStack): Promise<[Socket, Socket]> {
-  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+type Kind = 'on sockets' | 'on handles';
+
+interface Relayed {
+  readonly client: Socket;
+  readonly inner: RelaySocket;
+  readonly outer: RelaySocket;
+  readonly server: Socket;
+}
+
+/** Both sides of a relay, with what stands at their other ends. Nothing is read yet. */
+async function relayed(kind: Kind, resources: AsyncDisposableStack): Promise<Relayed> {
+  const [client, inner] = await accepted(kind, resources);
+  const [outer, server] = await dialled(kind, resources);
+  return { client, inner, outer, server };
+}
+
+async function accepted(kind: Kind, resources: AsyncDisposableStack): Promise<[Socket, RelaySocket]> {
+  const { server, port } = await listening();
+  const taken = Promise.withResolvers<RelaySocket>();
+  if (kind === 'on handles') assert(takeLightSockets(server, taken.resolve), 'this Node has no such handles');
+  else server.once('connection', taken.resolve);
   const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-  const [[far]] = await Promise.all([once(server, 'connection') as Promise<[Socket]>, once(near, 'connect')]);
+  const [far] = await Promise.all([taken.promise, once(near, 'connect')]);
   near.pause();
   server.close();
-  for (const socket of [near, far]) {
-    socket.on('error', () => {});
-    resources.defer(() => void socket.destroy());
-  }
+  keep(resources, near, far);
   return [near, far];
 }
 
+async function dialled(kind: Kind, resources: AsyncDisposableStack): Promise<[RelaySocket, Socket]> {
+  const { server, port } = await listening();
+  const connection = once(server, 'connection') as Promise<[Socket]>;
+  let near: RelaySocket;
+  if (kind === 'on handles') {
+    near = await LightSocket.dial('127.0.0.1', port, 5000);
+  } else {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    await once(socket, 'connect');
+    near = socket.pause();
+  }
+  const [far] = await connection;
+  server.close();
+  keep(resources, near, far);
+  return [near, far];
+}
+
+async function listening(): Promise<{ server: Server; port: number }> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+function keep(resources: AsyncDisposableStack, ...sockets: readonly RelaySocket[]): void {
+  for (const socket of sockets) {
+    socket.on('error', () => {});
+    resources.defer(() => void socket.destroy());
+  }
+}
+
 /** What arrives until the end, and with what it ends. */
-async function drain(socket: Socket): Promise<{ readonly text: string; readonly end: string }> {
+async function drain(socket: RelaySocket): Promise<{ readonly text: string; readonly end: string }> {
   const chunks: Buffer[] = [];
   return new Promise((resolve) => {
     const finish = (end: string): void => resolve({ text: Buffer.concat(chunks).toString(), end });
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     const onError = (error: NodeJS.ErrnoException): void => finish(error.code ?? error.message);
-    if (socket.errored !== null) return onError(socket.errored);
+    if (socket instanceof Socket && socket.errored !== null) return onError(socket.errored);
     socket.on('end', () => finish('end'));
-    socket.on('error', onError);
+    if (socket instanceof Socket) socket.on('error', onError);
     socket.resume();
   });
 }
@@ -46,110 +91,167 @@ async function acknowledged(socket: Socket): Promise<void> {
   while (unacknowledgedBytes(socket) > 0) await delay(5);
 }
 
-test('what arrived is read though its sender has hung up and nothing can be written any more', async () => {
-  await using resources = new AsyncDisposableStack();
-  const [near, far] = await pair(resources);
-  readPastWriteErrors(near);
-  far.end('answer');
-  await once(far, 'finish');
-  far.destroy();
-  // The first is answered with a reset, those after it fail.
-  for (let turn = 0; turn < 20; turn++) {
-    near.write('more of the request');
-    await delay(2);
-  }
-  assert.deepEqual(await drain(near), { text: 'answer', end: 'end' });
-  near.end();
-  await once(near, 'close');
-});
+for (const kind of ['on sockets', 'on handles'] as const)
+  describe(`a relay ${kind}`, () => {
+    test('what arrived is read though its sender has hung up and nothing can be written any more', async () => {
+      await using resources = new AsyncDisposableStack();
+      const [near, far] = await dialled(kind, resources);
+      if (near instanceof Socket) readPastWriteErrors(near);
+      far.end('answer');
+      await once(far, 'finish');
+      far.destroy();
+      // The first is answered with a reset, those after it fail.
+      for (let turn = 0; turn < 20; turn++) {
+        near.write('more of the request');
+        await delay(2);
+      }
+      assert.deepEqual(await drain(near), { text: 'answer', end: 'end' });
+      const closed = new Promise<void>((resolve) => near.once('close', resolve));
+      near.end();
+      await closed;
+    });
 
-test('an answer comes whole, and then the end, when its server closes while the client still sends', async () => {
-  await using resources = new AsyncDisposableStack();
-  const [client, inner] = await pair(resources);
-  const [outer, server] = await pair(resources);
-  const count = { sentBytes: 0, receivedBytes: 0 };
-  const spliced = splice(inner, outer, count);
-  server.end(LARGE);
-  await acknowledged(server);
-  server.destroy();
-  for (let turn = 0; turn < 20; turn++) {
-    client.write('more of the request');
-    await delay(2);
-  }
-  const { text, end } = await drain(client);
-  assert.equal(text, LARGE.toString());
-  assert.equal(end, 'end');
-  client.end();
-  await spliced;
-  assert.equal(count.receivedBytes, LARGE.length);
-});
+    test('an answer comes whole, and then the end, when its server closes while the client still sends', async () => {
+      await using resources = new AsyncDisposableStack();
+      const { client, inner, outer, server } = await relayed(kind, resources);
+      const count = { sentBytes: 0, receivedBytes: 0 };
+      const spliced = splice(inner, outer, count);
+      server.end(LARGE);
+      await acknowledged(server);
+      server.destroy();
+      for (let turn = 0; turn < 20; turn++) {
+        client.write('more of the request');
+        await delay(2);
+      }
+      const { text, end } = await drain(client);
+      assert.equal(text, LARGE.toString());
+      assert.equal(end, 'end');
+      client.end();
+      await spliced;
+      assert.equal(count.receivedBytes, LARGE.length);
+    });
 
-test('a reset does not overtake what was sent before it', async () => {
-  await using resources = new AsyncDisposableStack();
-  for (const direction of ['down', 'up']) {
-    const [client, inner] = await pair(resources);
-    const [outer, server] = await pair(resources);
-    const [sender, receiver] = direction === 'down' ? [server, client] : [client, server];
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
-    sender.write(LARGE);
-    await acknowledged(sender);
-    const closed = new Promise((resolve) => (direction === 'down' ? outer : inner).once('close', resolve));
-    sender.resetAndDestroy();
-    await closed;
-    const { text, end } = await drain(receiver);
-    assert.equal(text.length, LARGE.length, direction);
-    assert.equal(end, 'ECONNRESET', direction);
-    await spliced;
-  }
-});
+    test('a reset does not overtake what was sent before it', async () => {
+      await using resources = new AsyncDisposableStack();
+      for (const direction of ['down', 'up']) {
+        const { client, inner, outer, server } = await relayed(kind, resources);
+        const [sender, receiver] = direction === 'down' ? [server, client] : [client, server];
+        const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+        sender.write(LARGE);
+        await acknowledged(sender);
+        const closed = new Promise<void>((resolve) => (direction === 'down' ? outer : inner).once('close', resolve));
+        sender.resetAndDestroy();
+        await closed;
+        const { text, end } = await drain(receiver);
+        assert.equal(text.length, LARGE.length, direction);
+        assert.equal(end, 'ECONNRESET', direction);
+        await spliced;
+      }
+    });
 
-test('each half ends by itself, with all that was sent on it', async () => {
-  await using resources = new AsyncDisposableStack();
-  const [client, inner] = await pair(resources);
-  const [outer, server] = await pair(resources);
-  const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
-  server.end('goodbye');
-  assert.deepEqual(await drain(client), { text: 'goodbye', end: 'end' });
-  client.end(LARGE);
-  assert.deepEqual(await drain(server), { text: LARGE.toString(), end: 'end' });
-  await spliced;
-});
+    test('each half ends by itself, with all that was sent on it', async () => {
+      await using resources = new AsyncDisposableStack();
+      const { client, inner, outer, server } = await relayed(kind, resources);
+      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+      server.end('goodbye');
+      assert.deepEqual(await drain(client), { text: 'goodbye', end: 'end' });
+      client.end(LARGE);
+      assert.deepEqual(await drain(server), { text: LARGE.toString(), end: 'end' });
+      await spliced;
+    });
 
-test('megabytes pass in both directions at once, unchanged, also with a look at them', async () => {
-  const bytes = 5_000_000;
-  const head = `POST / HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: ${bytes}\r\n\r\n`;
-  const body = Buffer.alloc(
-    bytes,
-    Array.from({ length: 251 }, (_, index) => String.fromCharCode(index % 128)).join(''),
-  );
-  for (const guard of [undefined, new RequestGuard('allowed.test')]) {
+    test('megabytes pass in both directions at once, unchanged, also with a look at them', async () => {
+      const bytes = 5_000_000;
+      const head = `POST / HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: ${bytes}\r\n\r\n`;
+      const body = Buffer.alloc(
+        bytes,
+        Array.from({ length: 251 }, (_, index) => String.fromCharCode(index % 128)).join(''),
+      );
+      for (const guard of [undefined, new RequestGuard('allowed.test')]) {
+        await using resources = new AsyncDisposableStack();
+        const { client, inner, outer, server } = await relayed(kind, resources);
+        const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { first: Buffer.from(head), guard });
+        client.end(body);
+        server.end(body);
+        const [down, up] = await Promise.all([drain(client), drain(server)]);
+        assert(down.text === body.toString() && down.end === 'end');
+        assert(up.text === head + body.toString() && up.end === 'end');
+        await spliced;
+      }
+    });
+
+    test('a refusal arrives behind the answers before it, though the client goes on sending', async () => {
+      await using resources = new AsyncDisposableStack();
+      const { client, inner, outer, server } = await relayed(kind, resources);
+      const guard = new RequestGuard('allowed.test');
+      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: 'refused' });
+      client.write('GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n');
+      const sending = setInterval(() => client.write('GET /3 HTTP/1.1\r\nHost: allowed.test\r\n\r\n'), 1);
+      resources.defer(() => clearInterval(sending));
+      const asked = await drain(server);
+      assert.deepEqual(asked, { text: 'GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\n', end: 'end' });
+      server.end('answer ');
+      assert.deepEqual(await drain(client), { text: 'answer refused', end: 'end' });
+      clearInterval(sending);
+      client.end();
+      await spliced;
+    });
+
+    test('one side may be a socket and the other a handle', async () => {
+      await using resources = new AsyncDisposableStack();
+      const [client, inner] = await accepted(kind, resources);
+      const [outer, server] = await dialled(kind === 'on handles' ? 'on sockets' : 'on handles', resources);
+      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+      client.end(LARGE);
+      server.end(LARGE);
+      const both = await Promise.all([drain(client), drain(server)]);
+      for (const { text, end } of both) assert(text === LARGE.toString() && end === 'end');
+      await spliced;
+    });
+  });
+
+describe('a connection on a handle', () => {
+  test('becomes a socket with all that was read of it', async () => {
     await using resources = new AsyncDisposableStack();
-    const [client, inner] = await pair(resources);
-    const [outer, server] = await pair(resources);
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { first: Buffer.from(head), guard });
-    client.end(body);
-    server.end(body);
-    const [down, up] = await Promise.all([drain(client), drain(server)]);
-    assert(down.text === body.toString() && down.end === 'end');
-    assert(up.text === head + body.toString() && up.end === 'end');
-    await spliced;
-  }
-});
+    const [client, light] = await accepted('on handles', resources);
+    assert(light instanceof LightSocket);
+    const first = new Promise<Buffer>((resolve) => light.on('data', resolve));
+    light.resume();
+    client.write('one ');
+    const bytes = await first;
+    light.pause();
+    client.write('two ');
+    await acknowledged(client);
+    // One read more may have been made, or not.
+    await delay(20);
+    const socket = light.toSocket(bytes);
+    keep(resources, socket);
+    client.end('three');
+    assert.deepEqual(await drain(socket), { text: 'one two three', end: 'end' });
+    socket.end('answer');
+    assert.deepEqual(await drain(client), { text: 'answer', end: 'end' });
+  });
 
-test('a refusal arrives behind the answers before it, though the client goes on sending', async () => {
-  await using resources = new AsyncDisposableStack();
-  const [client, inner] = await pair(resources);
-  const [outer, server] = await pair(resources);
-  const guard = new RequestGuard('allowed.test');
-  const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: 'refused' });
-  client.write('GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n');
-  const sending = setInterval(() => client.write('GET /3 HTTP/1.1\r\nHost: allowed.test\r\n\r\n'), 1);
-  resources.defer(() => clearInterval(sending));
-  const asked = await drain(server);
-  assert.deepEqual(asked, { text: 'GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\n', end: 'end' });
-  server.end('answer ');
-  assert.deepEqual(await drain(client), { text: 'answer refused', end: 'end' });
-  clearInterval(sending);
-  client.end();
-  await spliced;
+  test('what comes while it is paused is there when it goes on, also the end', async () => {
+    await using resources = new AsyncDisposableStack();
+    const [client, light] = await accepted('on handles', resources);
+    const first = new Promise<Buffer>((resolve) => light.on('data', resolve));
+    light.resume();
+    client.write('one ');
+    await first;
+    light.pause();
+    client.end('two');
+    await acknowledged(client);
+    await delay(20);
+    assert.equal(light.readableEnded, false);
+    assert.deepEqual(await drain(light), { text: 'two', end: 'end' });
+  });
+
+  test('is not made where nobody answers, in time or at all', async () => {
+    const { server, port } = await listening();
+    await new Promise((resolve) => server.close(resolve));
+    await assert.rejects(LightSocket.dial('127.0.0.1', port, 5000), /ECONNREFUSED/);
+    // TEST-NET-1 leads nowhere: without a route it is refused, else it is silent.
+    await assert.rejects(LightSocket.dial('192.0.2.1', 9, 50));
+  });
 });

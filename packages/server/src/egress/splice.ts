@@ -1,7 +1,8 @@
 // Bytes both ways between two sockets, unread, or with a look at what the inner one sends.
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { readPastWriteErrors } from './read-past-write-errors.ts';
 import { type Filter, RelayReader } from './relay-reader.ts';
+import type { RelaySocket } from './relay-socket.ts';
 import type { RequestGuard } from './request-guard.ts';
 import { resetAfterData } from './reset-after-data.ts';
 
@@ -27,13 +28,18 @@ const LINGER_MS = 1000;
  * Each half ends with its other side, behind all that came before: in order, or with a reset. Resolves when both are
  * closed.
  */
-export function splice(inner: Socket, outer: Socket, count: ByteCount, options: SpliceOptions = {}): Promise<void> {
+export function splice(
+  inner: RelaySocket,
+  outer: RelaySocket,
+  count: ByteCount,
+  options: SpliceOptions = {},
+): Promise<void> {
   const { first, guard, refusal = '' } = options;
   return new Promise((resolve) => {
     let open = 2;
     let stopped = false;
-    const connect = (from: Socket, to: Socket, filter: Filter, onEnd: () => void): RelayReader => {
-      readPastWriteErrors(to);
+    const connect = (from: RelaySocket, to: RelaySocket, filter: Filter, onEnd: () => void): RelayReader => {
+      if (to instanceof Socket) readPastWriteErrors(to);
       from.on('end', onEnd);
       from.on('error', () => {});
       from.on('close', () => {
@@ -61,7 +67,8 @@ export function splice(inner: Socket, outer: Socket, count: ByteCount, options: 
     const fromInner = connect(inner, outer, send, () => outer.end());
     const fromOuter = connect(outer, inner, receive, () => {
       if (!stopped) return inner.end();
-      inner.end(refusal);
+      if (refusal !== '') inner.write(refusal);
+      inner.end();
       const timer = setTimeout(() => inner.destroy(), LINGER_MS);
       inner.once('close', () => clearTimeout(timer));
     });
