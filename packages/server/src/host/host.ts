@@ -267,6 +267,11 @@ export class Host {
     return this.#saved.writeLast(placement, id, keepMemory);
   }
 
+  /** Lets a sandbox back on the network that was to be paused and is not. */
+  mend({ slot, address }: Placement): Promise<void> {
+    return this.#slots.mend({ index: slot, address });
+  }
+
   /** Removes the place of a sandbox that has been paused. Can be repeated. */
   removePaused(placement: Placement): Promise<void> {
     return this.#containers.removeSaved(placement);

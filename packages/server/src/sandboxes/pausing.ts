@@ -30,12 +30,15 @@ export class Pausing {
   /**
    * Pauses a sandbox that runs; the caller holds its lock. When it throws, the sandbox runs on. Throws `not_supported`,
    * `capacity_exhausted` or `sandbox_pause_failed`.
+   *
+   * @param isOff asked when all is ready: whether the pause is not wanted any more, and there is to be none
    */
-  async pause(asRead: RunningSandbox, keepMemory: boolean): Promise<PausedSandbox> {
-    const { records, host, routes, tokens, timers, log, now } = this.#core;
+  async pause(asRead: RunningSandbox, keepMemory: boolean, isOff = () => false): Promise<void> {
+    const { records, host, timers, log, now } = this.#core;
     assertKeepable(keepMemory, host.keepsMemory);
     await host.assertRoomFor(asRead.placement);
     // Its end may have been moved meanwhile, which needs no lock.
+    if (isOff()) return;
     const record = (records.get(asRead.id) ?? asRead) as RunningSandbox;
     const asked = now();
     const snapshot = newSnapshotId();
@@ -48,23 +51,38 @@ export class Pausing {
     try {
       await host.pause(record.placement, snapshot, keepMemory);
     } catch (error) {
-      log.event('sandbox not paused', { sandboxId: record.id, error });
-      const running = records.update({ ...record, generation: randomUUID() });
-      timers.set(record.id, running.endAt);
-      await routes.setRoute(runningRoute(running, tokens));
-      throw new SandportError('sandbox_pause_failed', 'the sandbox could not be paused and runs on', { cause: error });
+      throw await this.#goOn(record, error);
     }
     faultPoint('pause:written');
     const trafficBefore = await this.#trafficOf(record);
     const at = now();
-    const paused: PausedSandbox = records.update(
-      { ...pausing, state: 'paused', snapshot, endAt: at, trafficBefore },
-      lifecycleEvent('paused', pausing, at, executionData(pausing, at)),
-    );
+    let paused: PausedSandbox;
+    try {
+      paused = records.update(
+        { ...pausing, state: 'paused', snapshot, endAt: at, trafficBefore },
+        lifecycleEvent('paused', pausing, at, executionData(pausing, at)),
+      );
+    } catch (error) {
+      // Before it goes on: a start that found the snapshot would take the sandbox for paused.
+      const onError = (reason: unknown): void =>
+        log.event('snapshot not removed', { snapshotId: snapshot, error: reason });
+      await host.removeSnapshot(snapshot).catch(onError);
+      await host.mend(record.placement);
+      throw await this.#goOn(record, error);
+    }
     faultPoint('pause:paused');
     log.event('sandbox paused', { sandboxId: record.id, keepMemory, ms: now() - asked });
     this.#track(record.id, this.#removePlace(paused));
-    return paused;
+  }
+
+  /** A sandbox that is not paused after all. Returns what the caller is told. */
+  async #goOn(record: RunningSandbox, cause: unknown): Promise<SandportError> {
+    const { records, routes, tokens, timers, log } = this.#core;
+    log.event('sandbox not paused', { sandboxId: record.id, error: cause });
+    const running = records.restore({ ...record, generation: randomUUID() });
+    timers.set(record.id, running.endAt);
+    await routes.setRoute(runningRoute(running, tokens));
+    return new SandportError('sandbox_pause_failed', 'the sandbox could not be paused and runs on', { cause });
   }
 
   /** Of its whole life: the packet filter's counters end with the slot. */
@@ -105,7 +123,7 @@ export class Pausing {
       const source = { kind: 'snapshot', id: paused.snapshot, restart } as const;
       running = await startSandbox(this.#core, resuming, { source, step: 'resume' });
     } catch (error) {
-      records.update(before);
+      records.restore(before);
       log.event('sandbox not resumed', { sandboxId: paused.id, error });
       if (error instanceof SandportError && ['snapshot_unusable', 'shutting_down'].includes(error.code)) throw error;
       throw new SandportError('sandbox_resume_failed', 'the sandbox could not be resumed and stays paused', {

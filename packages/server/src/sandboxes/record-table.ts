@@ -5,12 +5,17 @@ import type { SandboxRecord, SandboxStore } from './sandbox-record.ts';
 export class RecordTable {
   readonly #store: SandboxStore;
   readonly #onEvent: () => void;
+  readonly #onError: (id: string, error: unknown) => void;
   readonly #records = new Map<string, SandboxRecord>();
 
-  /** @param onEvent called when an event is durable */
-  constructor(store: SandboxStore, onEvent: () => void) {
+  /**
+   * @param onEvent called when an event is durable
+   * @param onError called when the store cannot take what `restore` or `forget` is about
+   */
+  constructor(store: SandboxStore, onEvent: () => void, onError: (id: string, error: unknown) => void) {
     this.#store = store;
     this.#onEvent = onEvent;
+    this.#onError = onError;
   }
 
   /** Takes over what the store has. To be called once, first. */
@@ -30,6 +35,30 @@ export class RecordTable {
     this.#records.set(record.id, record);
     if (event !== undefined) this.#onEvent();
     return record;
+  }
+
+  /**
+   * Puts back what a record was before a step that has failed. The store may be what failed: then it still has the
+   * step's beginning, of which the next start makes the same.
+   */
+  restore<R extends SandboxRecord>(record: R): R {
+    this.#records.set(record.id, record);
+    this.#attempt(record.id, () => this.#store.update(record));
+    return record;
+  }
+
+  /** Removes a record of which nothing has come, in the same way. */
+  forget(id: string): void {
+    this.#records.delete(id);
+    this.#attempt(id, () => this.#store.delete(id));
+  }
+
+  #attempt(id: string, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      this.#onError(id, error);
+    }
   }
 
   /** @param event as of `update` */

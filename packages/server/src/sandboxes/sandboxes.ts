@@ -87,8 +87,8 @@ export type Fork = { readonly sandbox: RunningSandbox } | { readonly error: Sand
 export const MAX_LIFE_SECONDS = 24 * 3600;
 export const MAX_FORKS = 100;
 const LIVENESS_MS = 1000;
-/** When a pause at the end time failed, it is tried again after this, until the longest life is over. */
-const PAUSE_RETRY_MS = 30_000;
+/** When a pause or kill at the end time failed, it is tried again after this; a pause until the longest life is over. */
+const RETRY_MS = 30_000;
 
 export class Sandboxes {
   readonly #options: SandboxesOptions;
@@ -110,7 +110,9 @@ export class Sandboxes {
   constructor(options: SandboxesOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#records = new RecordTable(options.store, options.onEvent);
+    this.#records = new RecordTable(options.store, options.onEvent, (sandboxId, error) =>
+      options.log.event('record not stored', { sandboxId, error }),
+    );
     this.#timers = new EndTimers({ now: this.#now, onEnd: (id) => void this.#onEndTime(id) });
     const { host, routes, tokens, log, onEvent, domain, nameservers } = options;
     this.#core = {
@@ -264,7 +266,7 @@ export class Sandboxes {
   async #abandon(id: string): Promise<void> {
     const record = this.#records.get(id);
     if (record !== undefined && isRunning(record)) await this.#end(record, 'creation_failed');
-    else this.#records.delete(id);
+    else this.#records.forget(id);
   }
 
   #tracked<T>(task: () => Promise<T>): Promise<T> {
@@ -587,11 +589,13 @@ export class Sandboxes {
         if (record === undefined || !isRunning(record) || this.#timers.has(id)) return;
         const { onTimeout, keepMemory } = record.spec.lifecycle;
         if (onTimeout === 'kill') return this.#end(record, 'timeout');
+        const isMoved = (): boolean => this.#records.get(id)?.endAt !== record.endAt;
         try {
-          await this.#pausing.pause(record, keepMemory);
+          await this.#pausing.pause(record, keepMemory, isMoved);
         } catch (error) {
+          if (isMoved()) return;
           // Better late than lost, but not for ever.
-          const again = this.#now() + PAUSE_RETRY_MS;
+          const again = this.#now() + RETRY_MS;
           if (again > record.startedAt + MAX_LIFE_SECONDS * 1000) return this.#end(record, 'pause_failed');
           log.event('pause at the end time failed', { sandboxId: id, error });
           this.#moveEnd(this.#alive(id), again);
@@ -599,6 +603,9 @@ export class Sandboxes {
       });
     } catch (error) {
       log.event('sandbox not ended', { sandboxId: id, error });
+      const record = this.#records.get(id);
+      const isLeft = record !== undefined && isRunning(record) && !this.#timers.has(id) && !this.#closing;
+      if (isLeft) this.#timers.set(id, this.#now() + RETRY_MS);
     }
   }
 

@@ -68,7 +68,12 @@ export class Snapshots {
     const asked = now();
     await this.capture(record, id, true);
     const snapshot: SnapshotRecord = { id, name, sandboxId: record.id, createdAt: now(), spec: record.spec };
-    this.#store.insert(snapshot, lifecycleEvent('checkpointed', record, snapshot.createdAt, { snapshot_id: id }));
+    try {
+      this.#store.insert(snapshot, lifecycleEvent('checkpointed', record, snapshot.createdAt, { snapshot_id: id }));
+    } catch (error) {
+      await this.remove(id);
+      throw snapshotFailed(error);
+    }
     this.#core.onEvent();
     for (const other of this.list()) {
       if (name !== undefined && other.name === name) this.#records.set(other.id, { ...other, name: undefined });
@@ -94,13 +99,11 @@ export class Snapshots {
       faultPoint('snapshot:written');
     } catch (error) {
       log.event('snapshot not created', { sandboxId: record.id, error });
-      throw new SandportError('snapshot_failed', 'the snapshot could not be made; the sandbox runs on', {
-        cause: error,
-      });
+      throw snapshotFailed(error);
     } finally {
       // Its end may have been moved meanwhile, which needs no lock.
       const latest = (records.get(record.id) ?? record) as RunningSandbox;
-      const running = records.update({ ...latest, generation: randomUUID() });
+      const running = records.restore({ ...latest, generation: randomUUID() });
       await routes.setRoute(runningRoute(running, tokens));
     }
   }
@@ -141,6 +144,10 @@ export class Snapshots {
     const { host, log } = this.#core;
     await host.removeSnapshot(id).catch((error: unknown) => log.event('snapshot not removed', { id, error }));
   }
+}
+
+function snapshotFailed(cause: unknown): SandportError {
+  return new SandportError('snapshot_failed', 'the snapshot could not be made; the sandbox runs on', { cause });
 }
 
 /** By what a program names a snapshot: its name where it has one, else its ID. */
