@@ -26,7 +26,7 @@ export async function measureIdle100k(site: Site, _rounds: number, signal: Abort
   const before = memoryMiB(pids);
   const opening = Array.from({ length: CLIENTS }, async (_, i) => {
     const connections = Math.floor((CONNECTIONS + i) / CLIENTS);
-    stack.use(await IdleConnections.open(site, http, connections, `127.0.1.${i + 1}`));
+    stack.use(await IdleConnections.open(site, http, connections, { source: `127.0.1.${i + 1}` }));
   });
   await Promise.all(opening);
   signal.throwIfAborted();

@@ -76,10 +76,15 @@ export class IdleConnections implements AsyncDisposable {
     this.#end = end;
   }
 
-  static async open(site: Site, target: Address, connections: number, source = '127.0.0.1'): Promise<IdleConnections> {
+  static async open(
+    site: Site,
+    target: Address,
+    connections: number,
+    { source = '127.0.0.1', isSecure = false } = {},
+  ): Promise<IdleConnections> {
     const args = [
       ...['idle', `-target=${target.host}:${target.port}`, `-host=${site.files.hostName}`],
-      `-source=${source}`,
+      ...[`-source=${source}`, `-tls=${isSecure}`],
     ];
     const command = ['--cpu-list', loadCores, site.load, ...args, `-connections=${connections}`];
     const child = spawn('taskset', command, { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -13,14 +13,25 @@ export async function measureMemory(
   site: Site,
   signal: AbortSignal,
 ): Promise<void> {
-  console.log(`memory: ${CONNECTIONS} idle keep-alive connections that have had one answer each`);
+  for (const scheme of ['http', 'https'] as const) await measure(scheme, starts, site, signal);
+}
+
+async function measure(
+  scheme: 'http' | 'https',
+  starts: readonly StartContestant[],
+  site: Site,
+  signal: AbortSignal,
+): Promise<void> {
+  const isSecure = scheme === 'https';
+  const how = isSecure ? 'in TLS ' : '';
+  console.log(`memory: ${CONNECTIONS} idle keep-alive connections ${how}that have had one answer each`);
   console.log(`  ${''.padEnd(22)}${'MiB without'.padStart(14)}${'MiB with'.padStart(12)}${'KiB each'.padStart(12)}`);
   for (const start of starts) {
     signal.throwIfAborted();
     await using stack = new AsyncDisposableStack();
-    const { name, http, pids } = await start(site, proxyCores(1), stack);
+    const { name, pids, [scheme]: address } = await start(site, proxyCores(1), stack);
     const before = memoryMiB(pids);
-    await using _idle = await IdleConnections.open(site, http, CONNECTIONS);
+    await using _idle = await IdleConnections.open(site, address, CONNECTIONS, { isSecure });
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     const during = memoryMiB(pids);
     const each = ((during - before) * 1024) / CONNECTIONS;

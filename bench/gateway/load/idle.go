@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"flag"
 	"io"
 	"log"
@@ -16,6 +17,7 @@ func idle(args []string) {
 	target := flags.String("target", "", "address")
 	host := flags.String("host", "", "host name")
 	n := flags.Int("connections", 10000, "")
+	secure := flags.Bool("tls", false, "in TLS")
 	source := flags.String("source", "127.0.0.1", "own address; each has some 28,000 ports")
 	_ = flags.Parse(args)
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(*source)}, Control: chooseLate}
@@ -24,6 +26,9 @@ func idle(args []string) {
 		conn, err := dialer.Dial("tcp", *target)
 		if err != nil {
 			log.Fatal(err)
+		}
+		if *secure {
+			conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: *host})
 		}
 		c := &client{conn, bufio.NewReaderSize(conn, 4096)}
 		if err := c.get("/1k", *host); err != nil {
