@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultPoint } from '@sandport/server/sandboxes/fault-point';
 import { Sandbox } from 'e2b';
 import { Sandbox as OwnSandbox } from 'sandport';
+import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -16,6 +17,7 @@ const ROUNDS = Number(process.env.SANDPORT_FAULT_ROUNDS ?? 0);
 /** What is started ahead of time is nobody's, and would have to be told from what is left behind. */
 const OPTIONS = ['--warm', '0'];
 
+type Runtime = (typeof runtimes)[number];
 type State = 'running' | 'paused' | 'gone';
 
 interface Fault {
@@ -53,35 +55,39 @@ const faults: readonly Fault[] = [
   { at: 'kill:removed', kept: 'gone' },
 ];
 
-/** A sandbox whose memory is known: a shell that counts. */
+/** A sandbox of which it is known what it holds: in memory, a shell that counts, or where that is not kept, in a file. */
 class Kept {
   readonly sandbox: Sandbox;
+  readonly keepsMemory: boolean;
   #count = 0;
 
-  private constructor(sandbox: Sandbox) {
+  private constructor(sandbox: Sandbox, keepsMemory: boolean) {
     this.sandbox = sandbox;
+    this.keepsMemory = keepsMemory;
   }
 
-  static async create(server: SandportServer): Promise<Kept> {
+  static async create(server: SandportServer, runtime: Runtime): Promise<Kept> {
     const sandbox = await Sandbox.create({ ...server.options, timeoutMs: 3_600_000 });
+    if (runtime === 'runc') return new Kept(sandbox, false);
     const program = 'n=0; while sleep 0.05; do [ -e tick ] && { n=$((n+1)); rm tick; echo $n > out; }; done';
     await sandbox.commands.run(program, { background: true, timeoutMs: 0 });
-    return new Kept(sandbox);
+    return new Kept(sandbox, true);
   }
 
   /** It runs, and goes on where it was. */
   async assertAlive(at: string): Promise<void> {
     const expected = `${++this.#count}\n`;
-    await this.sandbox.commands.run('touch tick');
+    const count = this.keepsMemory ? 'touch tick' : 'n=$(cat out || echo 0); echo $((n+1)) > out';
+    await this.sandbox.commands.run(count);
     await waitFor(`the shell counts on after ${at}`, async () => (await this.sandbox.files.read('out')) === expected);
   }
 }
 
 /** Does what the first word of a fault point says. */
-async function provoke(at: string, { sandbox }: Kept, { options }: SandportServer): Promise<void> {
+async function provoke(at: string, { sandbox, keepsMemory }: Kept, { options }: SandportServer): Promise<void> {
   const [step] = at.split(':');
   if (step === 'create') await Sandbox.create({ ...options, requestTimeoutMs: 20_000 });
-  else if (step === 'pause') await sandbox.pause();
+  else if (step === 'pause') await sandbox.pause({ keepMemory: keepsMemory });
   else if (step === 'resume') await sandbox.connect({ timeoutMs: 3_600_000 });
   else if (step === 'snapshot') await sandbox.createSnapshot();
   else if (step === 'fork') await sandbox.fork();
@@ -141,20 +147,22 @@ async function removeOthers(server: SandportServer, kept: Kept): Promise<{ other
 }
 
 /** Two servers at a time: most of a restart is waiting. */
-const HALVES = [
-  ['create', 'pause', 'resume'],
-  ['snapshot', 'fork', 'kill'],
+const PARTS: readonly { readonly runtime: Runtime; readonly steps: readonly string[] }[] = [
+  { runtime: 'runsc', steps: ['create', 'pause', 'resume'] },
+  { runtime: 'runsc', steps: ['snapshot', 'fork', 'kill'] },
+  // What it can do without keeping memory.
+  { runtime: 'runc', steps: ['create', 'pause', 'resume', 'kill'] },
 ];
 
-describe('faults', { concurrency: true }, () => {
-  for (const steps of HALVES) {
-    test(`kill -9 at each step of ${steps.join(', ')} loses nothing`, async () => {
-      await using server = await SandportServer.start('runsc', OPTIONS);
-      let kept = await Kept.create(server);
+describe('faults', { concurrency: 2 }, () => {
+  for (const { runtime, steps } of PARTS.filter((part) => runtimes.includes(part.runtime))) {
+    test(`kill -9 at each step of ${steps.join(', ')} loses nothing under ${runtime}`, async () => {
+      await using server = await SandportServer.start(runtime, OPTIONS);
+      let kept = await Kept.create(server, runtime);
       for (const { at, kept: expected, others = 0, snapshots = 0 } of faults.filter(({ at }) =>
         steps.includes(at.split(':')[0]!),
       )) {
-        if (at.startsWith('resume') && (await stateOf(kept)) === 'running') await kept.sandbox.pause();
+        if (at.startsWith('resume') && (await stateOf(kept)) === 'running') await provoke('pause', kept, server);
         if (!at.startsWith('resume') && (await stateOf(kept)) === 'paused')
           await kept.sandbox.connect({ timeoutMs: 3_600_000 });
         server.crashAt(at);
@@ -164,7 +172,7 @@ describe('faults', { concurrency: true }, () => {
         await assertTold(kept, server, expected, at);
         assert.deepEqual(await removeOthers(server, kept), { others, snapshots }, at);
         await assertConsistent(server);
-        if (expected === 'gone') kept = await Kept.create(server);
+        if (expected === 'gone') kept = await Kept.create(server, runtime);
         else await kept.sandbox.connect({ timeoutMs: 3_600_000 });
         await kept.assertAlive(at);
       }
@@ -175,7 +183,7 @@ describe('faults', { concurrency: true }, () => {
 
   test('nor at any time', { skip: ROUNDS === 0 && 'SANDPORT_FAULT_ROUNDS is not set' }, async (context) => {
     await using server = await SandportServer.start('runsc', OPTIONS);
-    let kept = await Kept.create(server);
+    let kept = await Kept.create(server, 'runsc');
     for (let round = 0; round < ROUNDS; round++) {
       const before = await stateOf(kept);
       const possible = before === 'running' ? ['create', 'pause', 'snapshot', 'fork', 'kill'] : ['resume', 'kill'];
@@ -203,7 +211,7 @@ describe('faults', { concurrency: true }, () => {
       if (answered) assert.deepEqual([others, snapshots], most, what);
       await assertTold(kept, server, state, what);
       await assertConsistent(server);
-      if (state === 'gone') kept = await Kept.create(server);
+      if (state === 'gone') kept = await Kept.create(server, 'runsc');
       // A paused one may be met by the next round as it is.
       if (state !== 'paused' || Math.random() < 0.5) {
         await kept.sandbox.connect({ timeoutMs: 3_600_000 });
