@@ -14,6 +14,7 @@ function sandbox(id: string, startedAt = START, metadata: Record<string, string>
     state: 'running',
     generation: 'g',
     startedAt,
+    createdAt: startedAt,
     endAt: startedAt + 300_000,
     spec: {
       templateId: 'template1',
@@ -91,6 +92,40 @@ test('sandboxes that come and go between pages move no other to another page', (
     ['i5', 'i4', 'i3'],
     ['i2', 'i1', 'i0'],
   ]);
+});
+
+test('whatever comes, goes, pauses and resumes between pages, what is there throughout is told exactly once', () => {
+  const numbers = Array.from({ length: 20 }, (_, index) => index);
+  const change = fc.record({ kind: fc.constantFrom('kill', 'create', 'pause', 'resume'), which: fc.nat(19) });
+  const changes = fc.array(fc.array(change, { maxLength: 4 }), { maxLength: 20 });
+  fc.assert(
+    fc.property(changes, fc.integer({ min: 1, max: 7 }), fc.constantFrom('asc', 'desc'), (turns, limit, order) => {
+      let list = numbers.map((number) => sandbox(`i${number}`, START + number));
+      const there = new Set(list.map(({ id }) => id));
+      let [turn, clock] = [0, START + 1000];
+      const pages = allPages(
+        () => {
+          for (const { kind, which } of turn === 0 ? [] : (turns[turn] ?? [])) {
+            const id = `i${which}`;
+            if (kind === 'create') list = [...list, sandbox(`new${clock}`, clock++)];
+            else if (kind === 'kill') {
+              list = list.filter((one) => one.id !== id);
+              there.delete(id);
+            } else {
+              const state = kind === 'pause' ? 'paused' : 'running';
+              list = list.map((one) => (one.id === id ? { ...one, state, startedAt: clock++ } : one));
+            }
+          }
+          turn++;
+          return list;
+        },
+        { limit: String(limit), order },
+      );
+      const told = pages.flat();
+      assert.equal(new Set(told).size, told.length, 'none is told twice');
+      for (const id of there) assert(told.includes(id), `${id} is missing`);
+    }),
+  );
 });
 
 test('a full last page names no further one, and without a limit a page has 100', () => {

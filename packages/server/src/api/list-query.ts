@@ -34,7 +34,7 @@ export function listPage(all: readonly SandboxRecord[], query: ListQuery): Page<
       (after === undefined || startedAt >= after) &&
       (query.template === undefined || query.template === spec.templateId || query.template === spec.alias),
   );
-  return pageOf(chosen, (record) => record, query);
+  return pageOf(chosen, ({ createdAt, id }) => ({ at: createdAt, id }), query);
 }
 
 /** One page of `all`, in the order of their positions. Throws `validation_failed` or `bad_request`. */
@@ -54,23 +54,24 @@ export function pageOf<T>(
   return sorted.length > limit && last !== undefined ? { items, nextToken: writeToken(position(last)) } : { items };
 }
 
+/** Never changes, so that nothing is passed over or told twice while the pages are asked for. */
 interface Position {
-  readonly startedAt: number;
+  readonly at: number;
   readonly id: string;
 }
 
 function compare(a: Position, b: Position): number {
-  return a.startedAt - b.startedAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  return a.at - b.at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
-function writeToken({ startedAt, id }: Position): string {
-  return Buffer.from(`${startedAt}__${id}`).toString('base64url');
+function writeToken({ at, id }: Position): string {
+  return Buffer.from(`${at}__${id}`).toString('base64url');
 }
 
 function readToken(token: string): Position {
   const match = /^(\d{1,16})__([a-z0-9]{1,57})$/.exec(Buffer.from(token, 'base64url').toString('latin1'));
   if (match === null) throw new SandportError('bad_request', 'Invalid next token');
-  return { startedAt: Number(match[1]), id: match[2]! };
+  return { at: Number(match[1]), id: match[2]! };
 }
 
 /** The value is a query string of its own, in which the clients have encoded each key and value once before. */

@@ -47,7 +47,7 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = a
         .listSnapshots()
         .filter((snapshot) => sandboxID === undefined || snapshot.sandboxId === readSandboxId(sandboxID))
         .filter((snapshot) => name === undefined || hasName(snapshot, name));
-      const { items, nextToken } = pageOf(wanted, ({ createdAt, id }) => ({ startedAt: createdAt, id }), query);
+      const { items, nextToken } = pageOf(wanted, ({ createdAt, id }) => ({ at: createdAt, id }), query);
       if (nextToken !== undefined) reply.header('X-Next-Token', nextToken);
       return items.map(snapshotAnswer);
     },

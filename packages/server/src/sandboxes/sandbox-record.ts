@@ -77,6 +77,8 @@ export interface SandboxRecord {
   readonly generation: string;
   /** Milliseconds since 1970; of the last start. */
   readonly startedAt: number;
+  /** When it first ran; never changes, so that lists keep their order. */
+  readonly createdAt: number;
   /** Milliseconds since 1970; of a paused sandbox, when it was paused. */
   readonly endAt: number;
   readonly spec: SandboxSpec;

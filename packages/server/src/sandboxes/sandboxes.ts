@@ -679,6 +679,7 @@ function newRecord(spec: SandboxSpec, timeoutSeconds: number, now: number): Sand
     state: 'creating',
     generation: randomUUID(),
     startedAt: now,
+    createdAt: now,
     endAt: now + timeoutSeconds * 1000,
     spec,
     placement: undefined,

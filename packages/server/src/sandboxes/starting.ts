@@ -50,6 +50,7 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
     ...kept,
     state: 'running',
     startedAt,
+    ...(step !== 'resume' && { createdAt: startedAt }),
     endAt: startedAt + record.endAt - record.startedAt,
     placement,
   };

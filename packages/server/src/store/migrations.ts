@@ -77,4 +77,8 @@ export const migrations: readonly string[] = [
   ALTER TABLE api_keys ADD COLUMN ending TEXT NOT NULL DEFAULT '';
   UPDATE api_keys SET manages = 1;
   `,
+  `
+  ALTER TABLE sandboxes ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE sandboxes SET created_at = started_at;
+  `,
 ];

@@ -18,6 +18,7 @@ const creating: SandboxRecord = {
   id: 'i1',
   state: 'creating',
   generation: 'g1',
+  createdAt: 5,
   startedAt: 1_800_000_000_000,
   endAt: 1_800_000_300_000,
   spec: {

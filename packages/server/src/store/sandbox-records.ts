@@ -12,6 +12,7 @@ interface Row {
   readonly state: SandboxState;
   readonly generation: string;
   readonly started_at: number;
+  readonly created_at: number;
   readonly end_at: number;
   readonly spec: string;
   readonly placement: string | null;
@@ -33,10 +34,10 @@ export class SandboxRecords implements SandboxStore {
     this.#events = events;
     this.#sealer = sealer;
     this.#insert = database.prepare(
-      'INSERT INTO sandboxes (id, state, generation, started_at, end_at, spec, placement, snapshot, traffic_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO sandboxes (id, state, generation, started_at, created_at, end_at, spec, placement, snapshot, traffic_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#update = database.prepare(
-      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, end_at = ?, spec = ?, placement = ?, snapshot = ?, traffic_before = ? WHERE id = ?',
+      'UPDATE sandboxes SET state = ?, generation = ?, started_at = ?, created_at = ?, end_at = ?, spec = ?, placement = ?, snapshot = ?, traffic_before = ? WHERE id = ?',
     );
     this.#delete = database.prepare('DELETE FROM sandboxes WHERE id = ?');
     this.#all = database.prepare('SELECT * FROM sandboxes');
@@ -60,6 +61,7 @@ export class SandboxRecords implements SandboxStore {
       state: row.state,
       generation: row.generation,
       startedAt: row.started_at,
+      createdAt: row.created_at,
       endAt: row.end_at,
       spec: this.#sealer.open(row.id, row.spec),
       placement: row.placement === null ? undefined : (JSON.parse(row.placement) as Placement),
@@ -76,11 +78,12 @@ export class SandboxRecords implements SandboxStore {
     });
   }
 
-  #columns(record: SandboxRecord): [string, string, number, number, string, ...(string | null)[]] {
+  #columns(record: SandboxRecord): [string, string, number, number, number, string, ...(string | null)[]] {
     return [
       record.state,
       record.generation,
       record.startedAt,
+      record.createdAt,
       record.endAt,
       this.#sealer.seal(record.id, record.spec),
       record.placement === undefined ? null : JSON.stringify(record.placement),

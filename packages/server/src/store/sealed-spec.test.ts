@@ -33,6 +33,7 @@ const record: SandboxRecord = {
   id: 'i1',
   state: 'paused',
   generation: 'g1',
+  createdAt: 1,
   startedAt: 1,
   endAt: 2,
   spec,
