@@ -214,6 +214,23 @@ describe('answers in a sandbox’s stead', () => {
     assert.match(page.body, /^<html.*<title>Closed Port Error<\/title>.*no service running on port 9.*one.*<\/html>$/s);
   });
 
+  it('say 503 for the parts of a page on a closed port, never by a page; programs and pages get 502', async () => {
+    const ask = async (destination: string, mode = 'no-cors') => {
+      const fetchMetadata = { 'sec-fetch-dest': destination, 'sec-fetch-mode': mode };
+      const { status, headers, body } = await get(hostOf('one', 9), { headers: { ...browser, ...fetchMetadata } });
+      return [status, headers['content-type'], headers['retry-after'], /"code":(\d+)/.exec(body)?.[1]];
+    };
+    for (const destination of ['script', 'style', 'image', 'font', 'worker', 'manifest', 'video']) {
+      assert.deepEqual(await ask(destination), [503, JSON_TYPE, '1', '503'], destination);
+    }
+    assert.deepEqual(await ask('empty', 'cors'), [502, JSON_TYPE, '1', '502']);
+    for (const destination of ['document', 'iframe']) {
+      assert.deepEqual(await ask(destination, 'navigate'), [502, HTML_TYPE, '1', undefined], destination);
+    }
+    const gone = await get(hostOf('gone'), { headers: { ...browser, 'sec-fetch-dest': 'script' } });
+    assert.equal(gone.status, 502, 'what is not there does not come');
+  });
+
   it('load nothing from elsewhere and run nothing', async () => {
     const { body } = await get(hostOf('gone'), { headers: browser });
     assert.doesNotMatch(body, /<script|src=|href=|url\(|@import/);

@@ -2,6 +2,7 @@
 
 import { type ErrorCode, errorTable, SandportError } from '@sandport/protocol/errors';
 import type { RequestFacts } from '../routing/request-facts.ts';
+import { isAsset } from './is-asset.ts';
 import { pageFor } from './pages/pages.ts';
 import { ERROR_HEADER } from './pages/scripts.ts';
 import { wantsHtml } from './wants-html.ts';
@@ -81,6 +82,11 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'too_many_requests',
 ]);
 
+/** Of these a browser shows a page that waits, and becomes the app. */
+const WAITED_FOR: ReadonlySet<ErrorCode> = new Set(['port_closed', 'sandbox_waking', 'url_sandbox_transitioning']);
+/** For parts of such a page: browsers and what stands before them may ask again, and take nothing for the app's own. */
+const UNAVAILABLE = 503;
+
 /**
  * The answer that the gateway gives itself.
  *
@@ -101,7 +107,8 @@ export function answerFor(reply: Reply, request: RequestFacts | undefined): Answ
   if ('signedIn' in reply) {
     return { status: 200, contentType: JSON_TYPE, body: '{}', headers: [['Set-Cookie', reply.signedIn], ...PERSONAL] };
   }
-  const { status } = errorTable[reply.code];
+  const isPart = WAITED_FOR.has(reply.code) && request !== undefined && isAsset(request);
+  const status = isPart ? UNAVAILABLE : errorTable[reply.code].status;
   const headers: [string, string][] = [[ERROR_HEADER, reply.code]];
   if (PASSING.has(reply.code)) headers.push(['Retry-After', '1']);
   const text = textOf(reply);
