@@ -178,8 +178,8 @@ describe('sandport command', () => {
     assert.equal(await reaches(), false);
   });
 
-  test('logs prints the lines of one sandbox, and follows', async () => {
-    const { stdout } = await sandport('logs', id);
+  test('logs --server prints the lines of the server that name one sandbox, and follows', async () => {
+    const { stdout } = await sandport('logs', '--server', id);
     assert.match(stdout, /"msg":"sandbox created"/);
     assert(
       stdout
@@ -187,7 +187,7 @@ describe('sandport command', () => {
         .split('\n')
         .every((line) => line.includes(id)),
     );
-    const { child, outcome } = launch(server.data, ['logs', '-f', id]);
+    const { child, outcome } = launch(server.data, ['logs', '--server', '-f', id]);
     let seen = '';
     child.stdout!.on('data', (text: string) => (seen += text));
     await waitFor('the old lines', () => seen.includes('sandbox created'));
@@ -199,6 +199,40 @@ describe('sandport command', () => {
     child.kill('SIGTERM');
     await outcome;
     assert(!seen.includes('not asked for'));
+  });
+
+  test('logs prints what happened with a sandbox and in it, the newest last, and follows until it ends', async () => {
+    const other = (await sandport('create')).stdout.trim();
+    await sandport('exec', other, '--', 'echo', 'first\u001b]0;\u009btitle');
+    const { stdout, code } = await sandport('logs', other);
+    assert.equal(code, 0);
+    const lines = stdout.trim().split('\n');
+    assert.match(lines[0]!, /^\d{4}-\d\d-\d\dT[\d:.]+Z {2}info {3}sandbox {2}sandbox started/);
+    assert(
+      lines.some((line) => line.includes('command started') && /echo 'first/.test(line)),
+      stdout,
+    );
+    assert.doesNotMatch(stdout.replaceAll('\n', ''), /\p{Cc}/u, 'nothing that a terminal would obey');
+    assert.equal((await sandport('logs', '-n', '1', other)).stdout.trim(), lines.at(-1));
+    const entries = (await sandport('logs', '--json', other)).stdout.trim().split('\n');
+    assert.equal(entries.length, lines.length);
+    assert.equal(JSON.parse(entries[0]!).message, 'sandbox started');
+    assert.equal((await sandport('logs', '--level', 'error', other)).stdout, '');
+
+    const { child, outcome } = launch(server.data, ['logs', '-f', other]);
+    let seen = '';
+    child.stdout!.on('data', (text: string) => (seen += text));
+    await waitFor('the old lines', () => seen.includes(lines.at(-1)!));
+    await sandport('exec', other, '--', 'echo', 'second');
+    await waitFor('the new lines', () => /command ended.*echo second/.test(seen));
+    assert.equal((await sandport('pause', '--no-memory', other)).code, 0);
+    await waitFor('the pause', () => seen.includes('sandbox paused'));
+    assert.equal((await sandport('kill', other)).code, 0);
+    assert.equal((await outcome).code, 0);
+    const told = seen.trim().split('\n');
+    assert.deepEqual(told.slice(0, lines.length), lines);
+    assert.equal(told.length, lines.length + 3, 'each once');
+    assert.match((await sandport('logs', other)).stderr, /doesn't exist/);
   });
 
   test('a wrong ID or option fails in words; --debug adds where', async () => {
