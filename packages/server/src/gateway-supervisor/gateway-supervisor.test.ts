@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Route } from '@sandport/protocol/routes';
 import { freePort } from '../gateway/testing/free-port.ts';
@@ -88,13 +88,18 @@ describe('gateway supervisor', () => {
     assert.ok(!existsSync(socketPath));
   });
 
-  it('keeps what the compiler made of a worker for the next', async () => {
+  it('keeps what the compiler made of a worker for the next, and removes what is a month old', async () => {
     const { supervisor } = await prepare(1);
+    const old = join(directory, 'compiled', 'v0-of-another-time', 'entry');
+    mkdirSync(dirname(old), { recursive: true });
+    writeFileSync(old, '');
+    utimesSync(old, 0, 0);
     await using _ = supervisor;
     await supervisor.start();
     // Below a directory for the version of Node.
     const files = readdirSync(join(directory, 'compiled'), { recursive: true });
     assert.ok(files.length > 10, `${files.length} files`);
+    assert.ok(!existsSync(old));
   });
 
   it('replaces a worker that is killed, which then knows the routes', async () => {

@@ -15,6 +15,7 @@ import type {
   WorkerReport,
 } from '@sandport/protocol/routes';
 import { identify, isRunning, type ProcessIdentity, signal, untilGone } from '../process-identity.ts';
+import { removeOldEntries } from './compile-cache.ts';
 import { assertUnused } from './ports.ts';
 import { SharedTraffic } from './shared-traffic.ts';
 import { WorkerFile } from './worker-file.ts';
@@ -91,7 +92,12 @@ export class GatewaySupervisor implements AsyncDisposable {
    * @throws when an address is in use, or a worker cannot start; then nothing is left running that this call started
    */
   async start(): Promise<void> {
-    const { settings, workers, log } = this.#options;
+    const { settings, workers, compileCache, log } = this.#options;
+    try {
+      if (compileCache !== undefined) removeOldEntries(compileCache);
+    } catch (error) {
+      log.warn({ err: error }, 'old entries of the compile cache are not removed');
+    }
     const before = this.#file.read();
     const known = before?.workers.filter(isRunning) ?? [];
     const usable = before !== undefined && isDeepStrictEqual(before.settings, settings) ? known : [];
