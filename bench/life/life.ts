@@ -1,4 +1,5 @@
 // The parts of `life`: single steps beside a bare runtime's, the same with many alive and at once, and what sandboxes take.
+import { measureEndTimes } from './end-times.ts';
 import { measureMemory } from './memory.ts';
 import { measureSeries } from './series.ts';
 import { measureSteps } from './steps.ts';
@@ -12,6 +13,7 @@ const parts: Readonly<Record<string, (options: LifeOptions) => Promise<void>>> =
   steps: measureSteps,
   series: measureSeries,
   memory: measureMemory,
+  'end-times': measureEndTimes,
 };
 
 export async function benchmarkLife(options: LifeOptions & { readonly only: readonly string[] }): Promise<void> {
