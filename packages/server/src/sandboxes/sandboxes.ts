@@ -1,22 +1,21 @@
 // The core: creates sandboxes, keeps their records, ends them at their time, and picks up where a stopped Sandport left off.
 import { randomUUID } from 'node:crypto';
 import { SandportError } from '@sandport/protocol/errors';
-import { addTraffic, NO_TRAFFIC } from '../egress/add-traffic.ts';
 import type { EgressTraffic } from '../egress/messages.ts';
-import type { EventStore, LifecycleEvent } from '../events/lifecycle-event.ts';
+import type { EventStore } from '../events/lifecycle-event.ts';
 import type { Host } from '../host/host.ts';
 import type { Template } from '../host/image/installation.ts';
-import type { EgressReport } from '../host/network/egress.ts';
 import type { StartSource } from '../host/placement.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
 import type { Core, RouteSink, SandboxEvents } from './core.ts';
-import { readEgressProxy } from './egress-proxy-option.ts';
 import { EndTimers } from './end-timers.ts';
+import { Ends } from './ends.ts';
 import { Exclusive } from './exclusive.ts';
 import { faultPoint } from './fault-point.ts';
 import { type LifecycleRequest, lifecycleOf } from './lifecycle.ts';
-import { END_REASONS, type EndReason, executionData, lifecycleEvent } from './lifecycle-events.ts';
+import { END_REASONS, type EndReason, lifecycleEvent } from './lifecycle-events.ts';
 import { egressPolicy, validateEgress, validateMask } from './network-policy.ts';
+import { type NetworkReport, Networks } from './networks.ts';
 import { Pausing } from './pausing.ts';
 import { hasPrivatePorts } from './private-ports.ts';
 import { RecordTable } from './record-table.ts';
@@ -40,8 +39,7 @@ import { Semaphore } from './semaphore.ts';
 import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
-import { agentInit, type StartOptions, startSandbox } from './starting.ts';
-import { untilDone } from './until-done.ts';
+import { type StartOptions, startSandbox } from './starting.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
@@ -86,9 +84,6 @@ export type Fork = { readonly sandbox: RunningSandbox } | { readonly error: Sand
 
 export const MAX_LIFE_SECONDS = 24 * 3600;
 export const MAX_FORKS = 100;
-const LIVENESS_MS = 1000;
-/** When a pause or kill at the end time failed, it is tried again after this; a pause until the longest life is over. */
-const RETRY_MS = 30_000;
 
 export class Sandboxes {
   readonly #options: SandboxesOptions;
@@ -98,11 +93,10 @@ export class Sandboxes {
   readonly #exclusive = new Exclusive();
   readonly #pausing: Pausing;
   readonly #snapshots: Snapshots;
+  readonly #ends: Ends;
+  readonly #networks: Networks;
   readonly #now: () => number;
-  /** Removals that go on in the background. */
-  readonly #removals = new Map<string, Promise<void>>();
   readonly #creations = new Set<Promise<unknown>>();
-  #liveness: NodeJS.Timeout | undefined;
   #closing = false;
   /** Aborted when there is no time to try again what failed. */
   readonly #ending = new AbortController();
@@ -113,7 +107,7 @@ export class Sandboxes {
     this.#records = new RecordTable(options.store, options.onEvent, (sandboxId, error) =>
       options.log.event('record not stored', { sandboxId, error }),
     );
-    this.#timers = new EndTimers({ now: this.#now, onEnd: (id) => void this.#onEndTime(id) });
+    this.#timers = new EndTimers({ now: this.#now, onEnd: (id) => void this.#ends.onEndTime(id) });
     const { host, routes, tokens, log, onEvent, domain, nameservers } = options;
     this.#core = {
       ...{ host, routes, tokens, log, onEvent, domain, nameservers },
@@ -129,6 +123,8 @@ export class Sandboxes {
     };
     this.#pausing = new Pausing(this.#core);
     this.#snapshots = new Snapshots(this.#core, options.snapshotStore, options.maxSnapshots);
+    this.#ends = new Ends(this.#core, this.#pausing, MAX_LIFE_SECONDS * 1000);
+    this.#networks = new Networks(this.#core);
   }
 
   /** Adopts what still runs, removes what nobody owns. To be called once, first. */
@@ -154,11 +150,11 @@ export class Sandboxes {
         log.event('paused sandbox adopted', { sandboxId: record.id });
       } else if (!(await this.#restore(record))) {
         const lost = record.state === 'running' || record.state === 'paused';
-        this.#records.delete(record.id, lost ? this.#killed(record, 'lost') : undefined);
+        this.#records.delete(record.id, lost ? this.#ends.killed(record, 'lost') : undefined);
         log.event('sandbox removed', { sandboxId: record.id, reason: lost ? 'lost' : record.state });
       }
     }
-    this.#liveness = setInterval(() => void this.#checkLiveness(), LIVENESS_MS);
+    this.#ends.watch();
   }
 
   /** Has a sandbox that was lost with the machine go on from its newest snapshot, if it is to and has one. */
@@ -188,7 +184,7 @@ export class Sandboxes {
   create(request: CreateRequest): Promise<RunningSandbox> {
     return this.#tracked(async () => {
       // Before the rest, which counts on nothing happening in between.
-      await this.#assertProxyReachable(request.network);
+      await this.#networks.assertProxyReachable(request.network);
       this.#validate(request);
       const origin = this.#origin(request);
       const record = newRecord(
@@ -265,7 +261,7 @@ export class Sandboxes {
   /** Removes a creation that failed at any step. */
   async #abandon(id: string): Promise<void> {
     const record = this.#records.get(id);
-    if (record !== undefined && isRunning(record)) await this.#end(record, 'creation_failed');
+    if (record !== undefined && isRunning(record)) await this.#ends.end(record, 'creation_failed');
     else this.#records.forget(id);
   }
 
@@ -392,7 +388,7 @@ export class Sandboxes {
    * `sandbox_not_found`.
    */
   async kill(id: string): Promise<void> {
-    await this.#exclusive.run(id, () => this.#end(this.get(id), 'request'));
+    await this.#exclusive.run(id, () => this.#ends.end(this.get(id), 'request'));
   }
 
   /** Throws `sandbox_not_found`, `sandbox_state_conflict` when it is paused, and as `Pausing.pause`. */
@@ -462,7 +458,7 @@ export class Sandboxes {
     const record = this.#alive(id);
     const latest = record.startedAt + MAX_LIFE_SECONDS * 1000;
     if (latest <= this.#now()) throw new SandportError('invalid_timeout', 'Max instance length exceeded');
-    return this.#moveEnd(record, Math.min(this.#now() + seconds * 1000, latest));
+    return this.#ends.move(record, Math.min(this.#now() + seconds * 1000, latest));
   }
 
   /** Moves the end to `seconds` from now, only if that is later. */
@@ -472,69 +468,20 @@ export class Sandboxes {
     return this.setTimeout(id, seconds);
   }
 
-  #moveEnd(record: RunningSandbox, endAt: number): RunningSandbox {
-    const data = { set_timeout: new Date(endAt).toISOString() };
-    const moved = this.#records.update({ ...record, endAt }, lifecycleEvent('updated', record, this.#now(), data));
-    this.#timers.set(record.id, endAt);
-    return moved;
-  }
-
   /** Replaces what a sandbox may reach. Throws `sandbox_not_found` or `invalid_network_rule`. */
   async updateNetwork(id: string, egress: EgressSpec): Promise<void> {
     validateEgress(egress);
-    await this.#assertProxyReachable(egress);
-    await this.#exclusive.run(id, () => this.#updateNetwork(this.#running(id, 'changed'), egress));
+    await this.#networks.assertProxyReachable(egress);
+    await this.#exclusive.run(id, () => this.#networks.update(this.#running(id, 'changed'), egress));
   }
 
-  /** What a sandbox may reach, what it sent and received since its creation, and what it was denied of late. */
-  async networkReport(id: string): Promise<{ readonly network: NetworkSpec } & EgressReport> {
-    const record = this.get(id);
-    const { traffic, denials } = isRunning(record)
-      ? await this.#options.host.networkReport(record.placement)
-      : { traffic: NO_TRAFFIC, denials: [] };
-    const before = record.trafficBefore ?? NO_TRAFFIC;
-    return { network: record.spec.network, traffic: addTraffic(before, traffic), denials };
+  networkReport(id: string): Promise<NetworkReport> {
+    return this.#networks.report(this.get(id));
   }
 
   /** Of every sandbox that runs. */
-  async traffic(): Promise<Map<string, EgressTraffic>> {
-    const running = this.list().filter(isRunning);
-    const traffic = await this.#options.host.traffic(running.map(({ placement }) => placement));
-    return new Map(
-      running.map(({ id, trafficBefore = NO_TRAFFIC }, index) => [id, addTraffic(trafficBefore, traffic[index]!)]),
-    );
-  }
-
-  async #assertProxyReachable({ egressProxy }: EgressSpec): Promise<void> {
-    if (egressProxy === undefined) return;
-    const { host } = readEgressProxy(egressProxy);
-    if (await this.#options.host.canReach(host)) return;
-    throw new SandportError(
-      'invalid_network_rule',
-      `invalid egress proxy address "${egressProxy.address}": it does not resolve to an address on the internet`,
-    );
-  }
-
-  async #updateNetwork(record: RunningSandbox, egress: EgressSpec): Promise<void> {
-    const {
-      allowInternetAccess: _access,
-      allowOut: _allowOut,
-      denyOut: _denyOut,
-      egressProxy: _proxy,
-      rules: rulesBefore,
-      ...ingress
-    } = record.spec.network;
-    const network: NetworkSpec = { ...ingress, ...egress };
-    const updated = this.#records.update(
-      { ...record, spec: { ...record.spec, network } },
-      lifecycleEvent('updated', record, this.#now(), { network: true }),
-    );
-    // Programs have to trust what reads their requests before something does.
-    if (egress.rules !== undefined || rulesBefore !== undefined) {
-      await this.#options.host.updateAgent(record.placement, await agentInit(this.#core, updated));
-    }
-    const authority = this.#options.tokens.egressAuthority(record.id);
-    await this.#options.host.setEgress(record.placement, egressPolicy(network, authority));
+  traffic(): Promise<Map<string, EgressTraffic>> {
+    return this.#networks.traffic();
   }
 
   /**
@@ -563,106 +510,19 @@ export class Sandboxes {
   /** Ends the core. Sandboxes end with it unless `keep` is set. */
   async close(options: { keep: boolean }): Promise<{ sandboxesLeft: boolean }> {
     this.#closing = true;
-    clearInterval(this.#liveness);
-    this.#timers.close();
+    this.#ends.stop();
     await Promise.allSettled(this.#creations);
     await this.#exclusive.idle();
     this.#ending.abort();
     if (!options.keep) {
       const running = this.#records.values().filter(isRunning);
-      await Promise.allSettled(running.map((record) => this.#end(record, 'shutdown')));
+      await Promise.allSettled(running.map((record) => this.#ends.end(record, 'shutdown')));
     }
     await this.#pausing.removed();
-    await Promise.allSettled(this.#removals.values());
+    await this.#ends.removed();
     // A paused sandbox is a snapshot and a record, which need nothing of the machine.
     const left = this.#records.values().filter((record) => !isPaused(record) || record.placement !== undefined);
     return { sandboxesLeft: left.length > 0 };
-  }
-
-  /** At its end time a sandbox is paused or killed, as it was created to be. */
-  async #onEndTime(id: string): Promise<void> {
-    const { log } = this.#options;
-    try {
-      await this.#exclusive.run(id, async () => {
-        const record = this.#records.get(id);
-        // Its end may have been moved while this waited; another timer then waits for it.
-        if (record === undefined || !isRunning(record) || this.#timers.has(id)) return;
-        const { onTimeout, keepMemory } = record.spec.lifecycle;
-        if (onTimeout === 'kill') return this.#end(record, 'timeout');
-        const isMoved = (): boolean => this.#records.get(id)?.endAt !== record.endAt;
-        try {
-          await this.#pausing.pause(record, keepMemory, isMoved);
-        } catch (error) {
-          if (isMoved()) return;
-          // Better late than lost, but not for ever.
-          const again = this.#now() + RETRY_MS;
-          if (again > record.startedAt + MAX_LIFE_SECONDS * 1000) return this.#end(record, 'pause_failed');
-          log.event('pause at the end time failed', { sandboxId: id, error });
-          this.#moveEnd(this.#alive(id), again);
-        }
-      });
-    } catch (error) {
-      log.event('sandbox not ended', { sandboxId: id, error });
-      const record = this.#records.get(id);
-      const isLeft = record !== undefined && isRunning(record) && !this.#timers.has(id) && !this.#closing;
-      if (isLeft) this.#timers.set(id, this.#now() + RETRY_MS);
-    }
-  }
-
-  /** The caller holds its lock, or is the only one who knows it. */
-  async #end(record: SandboxRecord, reason: EndReason): Promise<void> {
-    const { id } = record;
-    const ending = this.#records.update({ ...record, state: 'ending' } as const, this.#killed(record, reason));
-    faultPoint('kill:recorded');
-    this.#timers.clear(id);
-    this.#options.log.event('sandbox ended', { sandboxId: id, reason });
-    await this.#options.routes.deleteRoute(id);
-    faultPoint('kill:unrouted');
-    this.#removals.set(id, this.#remove(ending));
-  }
-
-  #killed(record: SandboxRecord, reason: EndReason): LifecycleEvent {
-    const at = this.#now();
-    // Of a paused one the event of its pause has told what it was.
-    const execution = isRunning(record) ? executionData(record, at) : {};
-    return lifecycleEvent('killed', record, at, { ...execution, kill_reason: reason });
-  }
-
-  async #remove(record: SandboxRecord): Promise<void> {
-    const { host, log } = this.#options;
-    await this.#pausing.removed(record.id);
-    // Where it is not done at the end, the record stays, so that the next start removes what is left.
-    await untilDone(
-      async () => {
-        if (record.placement !== undefined) await host.remove(record.placement);
-        const { snapshot } = record;
-        if (snapshot !== undefined && !this.#snapshots.isKept(snapshot)) await host.removeSnapshot(snapshot);
-        faultPoint('kill:removed');
-        this.#records.delete(record.id);
-      },
-      (error) => log.event('sandbox not removed', { sandboxId: record.id, error }),
-      this.#ending.signal,
-    );
-    this.#removals.delete(record.id);
-  }
-
-  async #checkLiveness(): Promise<void> {
-    try {
-      const running = this.#records.values().filter(isRunning);
-      const ended = new Set(this.#options.host.findEnded(running.map(({ placement }) => placement.container)));
-      for (const { id, placement } of running) {
-        if (!ended.has(placement.container)) continue;
-        await this.#exclusive.run(id, async () => {
-          const record = this.#records.get(id);
-          // It may have been paused meanwhile, and even resumed elsewhere.
-          if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
-          await this.#end(record, (await this.#options.host.ranOutOfMemory(placement)) ? 'out_of_memory' : 'exited');
-        });
-      }
-      this.#options.host.calmIdle();
-    } catch (error) {
-      this.#options.log.event('liveness check failed', { error });
-    }
   }
 }
 
