@@ -103,6 +103,8 @@ export class Interceptor {
     const { authority } = sandbox.policy;
     if (authority === undefined) throw new Error('the sandbox has no authority');
     const secureContext = await this.#certificates.contextOf(authority, name);
+    // It would never close again, and be kept for good.
+    if (socket.destroyed) return undefined;
     const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
     return new Promise((resolve) => {
       const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);

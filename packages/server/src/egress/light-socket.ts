@@ -235,8 +235,13 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     else this.#handle.reset(onClosed);
   }
 
-  /** Goes on as a socket of `node:net`, paused, with `first` and what is held back in it. */
+  /**
+   * Goes on as a socket of `node:net`, paused, with `first` and what is held back in it.
+   *
+   * @throws Error when it is destroyed: TLS on top of a handle that is closed would end the process
+   */
   toSocket(first: Buffer): Socket {
+    if (this.destroyed) throw new Error('the connection is closed');
     this.#stop();
     // The handle is the socket's from here on.
     this.destroyed = true;

@@ -90,6 +90,7 @@ export class ProxiedConnection implements Cuttable {
       const allowed = (one: string): boolean =>
         byName ? sandbox.allowsAddressOfName(one) : sandbox.allowsAddress(one);
       this.#target = { ...this.#target, address: await this.#dialler.addressOf(name, address, allowed) };
+      if (this.#socket.destroyed) return;
     }
     sandbox.traffic.connections++;
     const isPlain = byName && first.protocol === 'http';
