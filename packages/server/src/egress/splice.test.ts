@@ -232,6 +232,24 @@ describe('a connection on a handle', () => {
     assert.deepEqual(await drain(client), { text: 'answer', end: 'end' });
   });
 
+  test('becomes a socket with what came while it was paused, also the end', async () => {
+    await using resources = new AsyncDisposableStack();
+    const [client, light] = await accepted('on handles', resources);
+    assert(light instanceof LightSocket);
+    const first = new Promise<Buffer>((resolve) => light.on('data', resolve));
+    light.resume();
+    client.write('one ');
+    const bytes = await first;
+    light.pause();
+    client.end('two');
+    await acknowledged(client);
+    await delay(20);
+    const socket = light.toSocket(bytes);
+    keep(resources, socket);
+    assert.deepEqual(await drain(socket), { text: 'one two', end: 'end' });
+    assert.throws(() => light.toSocket(bytes), /closed/);
+  });
+
   test('what comes while it is paused is there when it goes on, also the end', async () => {
     await using resources = new AsyncDisposableStack();
     const [client, light] = await accepted('on handles', resources);
