@@ -21,7 +21,7 @@ const NAMES = slotNames('bench2');
 const BLOCK = '198.19.248.0/21';
 const SLOT = { index: 0, address: '198.19.248.1' };
 const BYTES = 200_000_000;
-const SECONDS = 1;
+const SECONDS = 3;
 const NAME = 'allowed.test';
 
 type Kind = 'plain' | 'tls';

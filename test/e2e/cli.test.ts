@@ -159,6 +159,26 @@ describe('sandport command', () => {
     assert.match((await sandport('url', 'inowhere', '80')).stderr, /doesn't exist/);
   });
 
+  test('what needs a sandbox that runs says that it is paused; its URL is the same', async () => {
+    const paused = (await sandport('create')).stdout.trim();
+    const before = (await sandport('url', paused, '3000')).stdout;
+    assert.equal((await sandport('pause', '--no-memory', paused)).code, 0);
+    for (const args of [
+      ['exec', paused, 'true'],
+      ['ports', paused],
+    ]) {
+      const { code, stdout, stderr } = await sandport(...args);
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(
+        stderr,
+        new RegExp(`^sandport: sandbox ${paused} is paused; "sandport resume ${paused}" has it go on\n`),
+      );
+    }
+    assert.deepEqual((await sandport('url', paused, '3000')).stdout, before);
+    assert.match(before, new RegExp(`^https://3000-${paused}\\.`));
+    assert.equal((await sandport('kill', paused)).code, 0);
+  });
+
   test('trust has programs of this machine trust the server, and --undo takes it back', async () => {
     const look = ['-sS', '-o', '/dev/null', `${server.connection.apiUrl}/health`];
     const reaches = () =>

@@ -1,8 +1,9 @@
 // sandport exec: one command in a sandbox, with this terminal's streams and the command's exit code.
 import type { Command } from 'commander';
-import { CommandExitError, type CommandHandle, Sandbox } from 'sandport';
-import { clientCommand, type DataFlag, sdkOptions } from '../connection.ts';
+import { CommandExitError, type CommandHandle } from 'sandport';
+import { clientCommand, type DataFlag } from '../connection.ts';
 import { shellExitCode, signalExitCode } from '../exit-code.ts';
+import { runningSandbox } from '../running-sandbox.ts';
 import { quoteForShell } from '../shell-quote.ts';
 
 interface ExecFlags extends DataFlag {
@@ -16,7 +17,7 @@ export function addExecCommand(program: Command): void {
     .option('--user <name>', "default: the template's user")
     .option('--cwd <dir>', "default: the user's home")
     .action(async (id: string, command: string[], flags: ExecFlags) => {
-      const sandbox = await Sandbox.connect(id, { ...(await sdkOptions(flags)), timeoutMs: 0 });
+      const sandbox = await runningSandbox(id, flags);
       const piped = !process.stdin.isTTY;
       const handle = await sandbox.commands.run(commandLine(command), {
         background: true,

@@ -1,7 +1,9 @@
 // sandport url: the public URL of a port.
+import { formatHostName } from '@sandport/protocol/host-name';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Sandbox } from 'sandport';
 import { clientCommand, type DataFlag, sdkOptions } from '../connection.ts';
+import { runningSandbox } from '../running-sandbox.ts';
 
 interface UrlFlags extends DataFlag {
   readonly signed?: boolean;
@@ -18,11 +20,26 @@ export function addUrlCommand(program: Command): void {
     .action(async (id: string, port: string, flags: UrlFlags) => {
       if (!/^\d{1,5}$/.test(port)) throw new InvalidArgumentError(`port is "${port}"; expected 1 to 65535`);
       if (flags.expires !== undefined && !flags.signed) throw new InvalidArgumentError('--expires needs --signed');
-      const sandbox = await Sandbox.connect(id, { ...(await sdkOptions(flags)), timeoutMs: 0 });
+      if (!flags.signed && !flags.revoke) {
+        const options = await sdkOptions(flags);
+        // A paused one has its URLs too.
+        const { sandboxId } = await Sandbox.getInfo(id, options);
+        console.log(publicUrl(Number(port), sandboxId, options.domain));
+        return;
+      }
+      const sandbox = await runningSandbox(id, flags);
       if (flags.revoke) await sandbox.revokeSignedUrls();
       const url = flags.signed
         ? await sandbox.getSignedUrl(Number(port), { expiresIn: flags.expires })
         : sandbox.getUrl(Number(port));
       console.log(url);
     });
+}
+
+function publicUrl(port: number, sandboxId: string, domain: string): string {
+  try {
+    return `https://${formatHostName(port, sandboxId, domain)}`;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message, { cause: error });
+  }
 }
