@@ -73,6 +73,20 @@ for (const runtime of runtimes) {
       await neighbourIsWell();
     });
 
+    test('no key of the machine is reached', {
+      skip: runtime !== 'runc' && 'its kernel has keys of its own',
+    }, async () => {
+      const sandbox = await Sandbox.create(server.options);
+      // keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING): each machine has its own number for the call.
+      const ask = `python3 -c '
+import ctypes, os, platform
+libc = ctypes.CDLL(None, use_errno=True)
+call = 219 if platform.machine() == "aarch64" else 250
+print(libc.syscall(call, 0, -3, 0), os.strerror(ctypes.get_errno()))'; cat /proc/keys`;
+      assert.equal((await sandbox.commands.run(ask, { user: 'root' })).stdout, '-1 Operation not permitted\n');
+      await sandbox.kill();
+    });
+
     test('processes are bounded', async () => {
       const sandbox = await Sandbox.create(server.options);
       const bomb = `python3 -c '

@@ -43,8 +43,14 @@ export class OciCommands {
   }
 
   /** Returns the process whose end is the container's end. */
-  run(id: string, bundle: string, config: object, flags: readonly string[] = []): Promise<ProcessIdentity> {
-    return this.#start('run', id, bundle, config, flags, ['--detach']);
+  run(
+    id: string,
+    bundle: string,
+    config: object,
+    flags: readonly string[] = [],
+    runFlags: readonly string[] = [],
+  ): Promise<ProcessIdentity> {
+    return this.#start('run', id, bundle, config, flags, ['--detach', ...runFlags]);
   }
 
   /** @param config none where `create` has made the container */
