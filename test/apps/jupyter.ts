@@ -14,6 +14,7 @@ import { runtimes } from '../support/machine.ts';
 import { enterOwnNetwork, makeNeighbourNetwork, type NeighbourNetwork } from '../support/own-network.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { serve } from './serve.ts';
 
 const PACKAGE = 'jupyter-notebook=6.4.12-2.2';
 const HOME = process.env.SANDPORT_HOME ?? '/var/lib/sandport';
@@ -72,17 +73,12 @@ for (const runtime of runtimes) {
       const unpack = 'tar -C / --keep-directory-symlink -xf /tmp/files.tar && rm /tmp/files.tar';
       await sandbox.commands.run(unpack, { user: 'root', timeoutMs: READY_MS });
       await sandbox.files.write('/home/user/sum.ipynb', JSON.stringify(NOTEBOOK));
-      let printed = '';
-      const print = (text: string): void => {
-        printed += text;
-      };
       const command = `jupyter-notebook --no-browser --port 8888 --NotebookApp.token= ${flags}`;
-      await sandbox.commands.run(command, { background: true, timeoutMs: 0, onStdout: print, onStderr: print });
-      await waitFor('Jupyter is ready', () => /is running at/.test(printed), READY_MS);
+      await serve(sandbox, command, { ready: /is running at/, longestMs: READY_MS });
       const tab = await browser.open();
       await tab.goTo(open(sandbox, `${sandbox.getUrl(8888)}/notebooks/sum.ipynb`));
       const isIdle = 'window.Jupyter?.notebook?.kernel?.is_connected() === true';
-      await waitFor(`the page has its kernel: ${printed}`, () => tab.evaluate<boolean>(isIdle), READY_MS);
+      await waitFor('the page has its kernel', () => tab.evaluate<boolean>(isIdle), READY_MS);
       await tab.evaluate('void Jupyter.notebook.execute_all_cells()');
       const output = `document.querySelector('.output_text, .output_stdout')?.innerText ?? ''`;
       const isShown = async () => /sum is 42/.test(String(await tab.evaluate(output)));

@@ -14,10 +14,12 @@ import { runtimes } from '../support/machine.ts';
 import { enterOwnNetwork, makeNeighbourNetwork, type NeighbourNetwork } from '../support/own-network.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { serve } from './serve.ts';
 
 const PACKAGES = ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1'];
 const APP = '/home/user/app';
 const READY_MS = 240_000;
+const READY = { ready: /Ready in/, cwd: APP, longestMs: READY_MS };
 
 const LAYOUT = 'export default ({ children }) => <html lang="en"><body>{children}</body></html>;';
 const page = (greeting: string): string => `'use client';
@@ -66,18 +68,8 @@ for (const runtime of runtimes) {
       for (const [name, text] of Object.entries(all)) await sandbox.files.write(`${APP}/${name}`, text);
     }
 
-    async function serve(sandbox: Sandbox, command: string): Promise<void> {
-      let printed = '';
-      const print = (text: string): void => {
-        printed += text;
-      };
-      const options = { cwd: APP, background: true, timeoutMs: 0, onStdout: print, onStderr: print } as const;
-      await sandbox.commands.run(command, options);
-      await waitFor(`Next is ready: ${printed}`, () => printed.includes('Ready in'), READY_MS);
-    }
-
     async function develop(sandbox: Sandbox, open: (url: string) => string): Promise<void> {
-      await serve(sandbox, 'npx next dev');
+      await serve(sandbox, 'npx next dev', READY);
       const tab = await browser.open();
       await tab.goTo(open(sandbox.getUrl(3000)));
       const text = async (pattern: RegExp): Promise<void> => {
@@ -117,7 +109,7 @@ for (const runtime of runtimes) {
       await using sandbox = await Sandbox.create({ ...server.options, timeoutMs: 1_800_000 });
       await install(sandbox, {});
       await sandbox.commands.run('npx next build', { cwd: APP, timeoutMs: 600_000 });
-      await serve(sandbox, 'npx next start');
+      await serve(sandbox, 'npx next start', READY);
       const tab = await browser.open();
       await tab.goTo(sandbox.getUrl(3000));
       await tab.shows(/first greeting/);

@@ -78,6 +78,24 @@ async function bounded(t: TestContext, act: () => Promise<void>): Promise<void> 
 }
 
 /** Waits until a number stops changing. */
+/** A server of answers that are larger than what may wait for a client. */
+async function largeAnswers() {
+  const piece = Buffer.alloc(MIB);
+  let sent = 0;
+  const origin = await RawOrigin.start((socket) => {
+    const more = (): void => {
+      while (sent < 4096 && socket.write(piece)) sent++;
+    };
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * MIB}\r\n\r\n`);
+      more();
+    });
+    socket.on('drain', more);
+  });
+  const { address, port } = origin;
+  return { address, port, sent: () => sent, [Symbol.asyncDispose]: () => origin[Symbol.asyncDispose]() };
+}
+
 async function settled(value: () => number): Promise<void> {
   let last = Number.NaN;
   for (let same = 0; same < 8; ) {
@@ -110,26 +128,15 @@ describe('clients', () => {
   });
 
   it('that never read their answers', async (t) => {
-    const piece = Buffer.alloc(MIB);
-    let sent = 0;
-    await using origin = await RawOrigin.start((socket) => {
-      const more = (): void => {
-        while (sent < 4096 && socket.write(piece)) sent++;
-      };
-      socket.once('data', () => {
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * MIB}\r\n\r\n`);
-        more();
-      });
-      socket.on('drain', more);
-    });
-    const host = await hostOf(origin);
+    await using large = await largeAnswers();
+    const host = await hostOf(large);
     await bounded(t, async () => {
       for (let i = 0; i < 64; i++) {
         const socket = await open();
         socket.pause();
         socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
       }
-      await settled(() => sent);
+      await settled(large.sent);
     });
   });
 
@@ -143,19 +150,8 @@ describe('clients', () => {
   });
 
   it('that shake hands in TLS and never read their answers', async (t) => {
-    const piece = Buffer.alloc(MIB);
-    let sent = 0;
-    await using origin = await RawOrigin.start((socket) => {
-      const more = (): void => {
-        while (sent < 4096 && socket.write(piece)) sent++;
-      };
-      socket.once('data', () => {
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * MIB}\r\n\r\n`);
-        more();
-      });
-      socket.on('drain', more);
-    });
-    const host = await hostOf(origin);
+    await using large = await largeAnswers();
+    const host = await hostOf(large);
     await bounded(t, async () => {
       for (let i = 0; i < 64; i++) {
         const tcp = await open();
@@ -165,7 +161,7 @@ describe('clients', () => {
         socket.pause();
         socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
       }
-      await settled(() => sent);
+      await settled(large.sent);
     });
   });
 

@@ -7,29 +7,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { limits } from './limits.ts';
 import { takeConnections } from './tcp-handle.ts';
-import { type StreamOwner, TcpStream } from './tcp-stream.ts';
+import { TcpStream } from './tcp-stream.ts';
+import { Recorder } from './testing/recorder.ts';
 import { waitUntil } from './testing/wait-until.ts';
-
-class Recorder implements StreamOwner {
-  received = '';
-  drains = 0;
-  ended = false;
-  closed = false;
-
-  read(length: number, buf: Buffer): void {
-    this.received += buf.toString('latin1', 0, length);
-  }
-  next(): undefined {}
-  onDrain(): void {
-    this.drains++;
-  }
-  onEnd(): void {
-    this.ended = true;
-  }
-  onClose(): void {
-    this.closed = true;
-  }
-}
 
 let server: Server;
 let port: number;

@@ -9,8 +9,9 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { limits } from './limits.ts';
 import { Sweep } from './sweep.ts';
 import { takeConnections } from './tcp-handle.ts';
-import { type StreamOwner, TcpStream } from './tcp-stream.ts';
+import { TcpStream } from './tcp-stream.ts';
 import { keyUpdates } from './testing/key-updates.ts';
+import { Recorder } from './testing/recorder.ts';
 import { testTls } from './testing/test-tls.ts';
 import { waitUntil } from './testing/wait-until.ts';
 import { TlsFront } from './tls-front.ts';
@@ -18,27 +19,6 @@ import { hasTlsHandles } from './tls-handle.ts';
 import { TlsStream } from './tls-stream.ts';
 
 const PIECE = Buffer.alloc(limits.writeBuffer, 'x');
-
-class Recorder implements StreamOwner {
-  received = '';
-  drains = 0;
-  ended = false;
-  closed = false;
-
-  read(length: number, buf: Buffer): void {
-    this.received += buf.toString('latin1', 0, length);
-  }
-  next(): undefined {}
-  onDrain(): void {
-    this.drains++;
-  }
-  onEnd(): void {
-    this.ended = true;
-  }
-  onClose(): void {
-    this.closed = true;
-  }
-}
 
 /** Takes the first bytes, as the listener does, and passes on the connection with them. */
 class First extends Recorder {
