@@ -82,6 +82,15 @@ async function eventually(condition: () => boolean, what: string): Promise<void>
 }
 
 describe('HTTP/2', () => {
+  it('says 503 for the parts of a page on a closed port, and 502 to programs', async () => {
+    const origin = await HttpOrigin.start((_incoming, response) => response.end());
+    const host = await hostOf(origin);
+    await origin[Symbol.asyncDispose]();
+    const part = await fetchOne(host, { 'sec-fetch-dest': 'script', 'sec-fetch-mode': 'no-cors' });
+    assert.deepEqual([part.status, part.fields['retry-after']], [503, '1']);
+    assert.equal((await fetchOne(host)).status, 502);
+  });
+
   it('is spoken over TLS, and in the clear by those who know', async () => {
     await using origin = await HttpOrigin.start((incoming, response) => response.end(JSON.stringify(incoming.headers)));
     const host = await hostOf(origin);
