@@ -24,7 +24,7 @@ import { readJson, writeJson } from './write-json.js';
 
 const ENTRY = join('packages', 'agent', 'src', 'main.ts');
 /** What the bundle is made of; a change of any file there, or of what npm installed, asks for a new one. */
-const INPUTS = ['packages/agent', 'packages/protocol', 'package-lock.json', 'scripts/setup'];
+const INPUTS = ['packages/agent', 'packages/native', 'packages/protocol', 'package-lock.json', 'scripts/setup'];
 /** Native addons that the agent loads from beside its bundle. One that is not installed is left out. */
 const ADDONS = {
   'koffi.node': join('node_modules', '@koromix', `koffi-linux-${process.arch}`, `linux_${process.arch}`, 'koffi.node'),
@@ -125,6 +125,8 @@ async function bundleAgent(root) {
     target: 'node24',
     // CommonJS starts without the module loader's asynchronous steps.
     format: 'cjs',
+    // Which a module of that kind has not.
+    define: { 'import.meta.url': JSON.stringify(`file://${MOUNT_POINT}/agent.js`) },
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',

@@ -2,7 +2,7 @@
 // connections (ERR_NETWORK_CHANGED), and an internet of tests has the same addresses for all.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { loadKoffi } from '../../packages/agent/src/native/koffi.ts';
+import { loadKoffi } from '@sandport/native/koffi';
 
 const CLONE_NEWNET = 0x4000_0000;
 

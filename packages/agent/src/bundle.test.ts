@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { AgentClient } from './testing/agent-client.ts';
@@ -22,6 +22,7 @@ before(async () => {
     bundle: true,
     platform: 'node',
     format: 'cjs',
+    define: { 'import.meta.url': JSON.stringify(pathToFileURL(join(directory, 'agent.js'))) },
     minify: true,
     outfile: join(directory, 'agent.js'),
     logLevel: 'silent',

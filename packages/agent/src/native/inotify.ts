@@ -1,7 +1,7 @@
 // inotify(7) itself. Node's fs.watch tells less: neither what happened nor to which of two directories of a name.
 import { closeSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
-import { loadKoffi, type Native } from './koffi.ts';
+import { loadKoffi, type Native } from '@sandport/native/koffi';
 
 /** Bits of a watch's mask and of an event's (linux/inotify.h). */
 export const Inotify = {

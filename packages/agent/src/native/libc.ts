@@ -1,8 +1,8 @@
 // The system calls behind starting a program that Node lacks: real pipes, terminals, a user with all of its groups, and
 // waiting for processes that are not Node's own children.
-import { constants } from 'node:os';
-import { type Library, loadKoffi, type Native } from './koffi.ts';
-import { PosixSpawn, type SpawnOptions } from './posix-spawn.ts';
+import { type Library, loadKoffi, type Native } from '@sandport/native/koffi';
+import { ProcessCalls } from '@sandport/native/process-calls';
+import { systemError } from '@sandport/native/system-error';
 
 export interface Identity {
   readonly uid: number;
@@ -16,37 +16,24 @@ const NUMBERS: Readonly<Record<string, { setgroups: number; setresuid: number; s
   arm64: { setgroups: 159, setresuid: 147, setresgid: 149 },
 };
 
-const O_CLOEXEC = 0o2000000;
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (linux/limits.h). */
 const MAX_ATTRIBUTE_BYTES = 65_536;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
-const ANY_CHILD = -1;
-const WNOHANG = 1;
 
-/** A child that has ended. */
-export interface EndedChild {
-  readonly pid: number;
-  /** As waitpid(2) gives it. */
-  readonly status: number;
-}
-
-export class Libc {
+export class Libc extends ProcessCalls {
   readonly #numbers: { setgroups: number; setresuid: number; setresgid: number };
   readonly #errno: () => number;
-  readonly #pipe2: Native;
   readonly #setIds: Native;
   readonly #setList: Native;
   readonly #ioctl: Native;
-  readonly #waitpid: Native;
   readonly #mount: Native;
   readonly #mallocTrim: Native;
   readonly #listxattr: Native;
   readonly #getxattr: Native;
   readonly #setxattr: Native;
   readonly #removexattr: Native;
-  readonly #spawn: PosixSpawn;
   readonly #attribute = Buffer.alloc(MAX_ATTRIBUTE_BYTES);
   /** The agent's own. */
   readonly #groups = new Uint32Array(process.getgroups?.() ?? []);
@@ -55,11 +42,11 @@ export class Libc {
   constructor() {
     const numbers = NUMBERS[process.arch];
     if (numbers === undefined) throw new Error(`no system call numbers for ${process.arch}`);
+    super();
     this.#numbers = numbers;
     const koffi = loadKoffi();
     this.#errno = koffi.errno;
     const library: Library = koffi.load(null);
-    this.#pipe2 = library.func('int pipe2(_Out_ int *ends, int flags)');
     this.#setIds = library.func('long syscall(long number, long real, long effective, long saved)');
     this.#setList = library.func('long syscall(long number, long count, const uint32_t *list)');
     this.#ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)');
@@ -69,24 +56,15 @@ export class Libc {
       'int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
     );
     this.#removexattr = library.func('int removexattr(const char *path, const char *name)');
-    this.#waitpid = library.func('int waitpid(int pid, _Out_ int *status, int options)');
     this.#mount = library.func(
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
     );
     this.#mallocTrim = library.func('int malloc_trim(size_t pad)');
-    this.#spawn = new PosixSpawn(library);
   }
 
   /** Mounts a new proc over the one there is: gVisor gives each a boot ID of its own. */
   mountProc(): void {
     this.#check('mount', this.#mount('proc', '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, null));
-  }
-
-  /** A pipe as its two descriptors. Node's own are socket pairs, which a program cannot open through /dev/stdout. */
-  pipe(): { readonly read: number; readonly write: number } {
-    const ends = [-1, -1];
-    this.#check('pipe2', this.#pipe2(ends, O_CLOEXEC));
-    return { read: ends[0]!, write: ends[1]! };
   }
 
   /**
@@ -110,20 +88,6 @@ export class Libc {
       // Going on as a half-changed user would be worse than ending.
       if (!restored) process.abort();
     }
-  }
-
-  /** Starts a program, and returns its pid. Throws an Error with the system's code, as Node's own do. */
-  spawn(options: SpawnOptions): number {
-    const result = this.#spawn.spawn(options);
-    if (result < 0) throw systemError('posix_spawn', -result);
-    return result;
-  }
-
-  /** Waits for some child that has ended; undefined when there is none. */
-  endedChild(): EndedChild | undefined {
-    const status = [0];
-    const pid = this.#waitpid(ANY_CHILD, status, WNOHANG);
-    return pid > 0 ? { pid, status: status[0]! } : undefined;
   }
 
   /** A device's own operation (ioctl(2)), on bytes that it reads or writes. */
@@ -167,9 +131,4 @@ export class Libc {
   #check(call: string, result: number): void {
     if (result !== 0) throw systemError(call, this.#errno());
   }
-}
-
-function systemError(call: string, errno: number): Error {
-  const [code] = Object.entries(constants.errno).find(([, number]) => number === errno) ?? [`E${errno}`];
-  return Object.assign(new Error(`${call} failed with ${code}`), { code });
 }

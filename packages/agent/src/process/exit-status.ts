@@ -1,5 +1,6 @@
 // How a process ended, in the words the clients show.
 import { constants } from 'node:os';
+import type { ExitStatus } from '@sandport/native/process-calls';
 import type { EndEvent } from '@sandport/protocol/process-rpc';
 
 /** What Go's syscall.Signal calls them, which is what users of the clients know; others go by number. */
@@ -20,15 +21,6 @@ const SIGNAL_TEXTS: Readonly<Record<string, string>> = {
   SIGALRM: 'alarm clock',
   SIGTERM: 'terminated',
 };
-
-/** How a process ended: by itself, or by a signal's number. */
-export type ExitStatus = { readonly code: number } | { readonly signal: number };
-
-/** Reads a status as waitpid(2) gives it. */
-export function readStatus(status: number): ExitStatus {
-  const signal = status & 0x7f;
-  return signal === 0 ? { code: (status >> 8) & 0xff } : { signal };
-}
 
 /** Zero values are absent, as in every message. */
 export function endEvent(end: ExitStatus): EndEvent {

@@ -1,17 +1,17 @@
 // Starts one program of the sandbox, with pipes or in a terminal.
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import type { PipedStdio, TerminalStdio } from '@sandport/native/posix-spawn';
+import { type ExitStatus, readStatus } from '@sandport/native/process-calls';
+import { StdioPipes } from '@sandport/native/stdio-pipes';
 import type { User } from '../access/users.ts';
 import { ConnectError } from '../connect/connect-error.ts';
 import { invalid } from '../connect/message-fields.ts';
 import type { Libc } from '../native/libc.ts';
-import type { PipedStdio, TerminalStdio } from '../native/posix-spawn.ts';
 import { libc, reaper } from '../native/system.ts';
-import { type ExitStatus, readStatus } from './exit-status.ts';
 import { launchError } from './launch-error.ts';
 import type { InputKind, OutputKind, TerminalSize } from './messages.ts';
 import { findProgram } from './program-path.ts';
-import { StdioPipes } from './stdio.ts';
 
 export interface LaunchOptions {
   readonly cmd: string;

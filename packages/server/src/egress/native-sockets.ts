@@ -1,14 +1,9 @@
 // Calls for sockets that Node has none for.
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { loadKoffi } from '@sandport/native/koffi';
 import type { RelaySocket } from './relay-socket.ts';
 
 type GetSocketOption = (fd: number, level: number, option: number, value: Buffer, length: Int32Array) => number;
 type Control = (fd: number, request: number, value: Int32Array) => number;
-
-interface Koffi {
-  load(path: null): { func<Signature>(prototype: string): Signature };
-}
 
 /** asm-generic/ioctls.h, tcp(7) */
 const SIOCOUTQ = 0x5411;
@@ -22,11 +17,7 @@ export function nativeSockets(): NonNullable<typeof functions> {
 }
 
 function load(): NonNullable<typeof functions> {
-  const addon: { exports: unknown } = { exports: {} };
-  const platform = `linux-${process.arch}`;
-  const main = createRequire(import.meta.url).resolve(`@koromix/koffi-${platform}`);
-  process.dlopen(addon, join(dirname(main), platform.replace('-', '_'), 'koffi.node'));
-  const library = (addon.exports as Koffi).load(null);
+  const library = loadKoffi().load(null);
   return {
     getsockopt: library.func(
       'int getsockopt(int fd, int level, int option, _Inout_ void *value, _Inout_ uint32_t *length)',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempDisposable, open, readFile, realpath } from 'node:fs/promises';
+import { mkdtempDisposable, open, readdir, readFile, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -62,6 +62,22 @@ test('the time limit holds also for children that keep the outputs open', { time
   // The child gives up its hold after a while, so that nothing outlives the test.
   await failure(runCommand('sh', ['-c', 'sleep 5 & sleep 60'], { timeoutMs: 100 }));
   assert(performance.now() - start < 4000);
+});
+
+test('many at once end each in its own way, and leave no process and no descriptor', async () => {
+  const codes = Array.from({ length: 60 }, (_, index) => index % 3);
+  const before = (await readdir('/proc/self/fd')).length;
+  const ends = await Promise.all(
+    codes.map((code) =>
+      runCommand('sh', ['-c', `echo ${code}; exit ${code}`]).catch((error: CommandError) => error.exitCode),
+    ),
+  );
+  assert.deepEqual(
+    ends,
+    codes.map((code) => (code === 0 ? '0\n' : code)),
+  );
+  assert.equal((await readdir('/proc/self/fd')).length, before);
+  assert.equal(await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8'), '');
 });
 
 test('environment and directory are those that are given', async () => {

@@ -1,5 +1,8 @@
 // Runs one program of the machine, without a shell, bounded in time and output.
-import { spawn } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
+import type { Readable } from 'node:stream';
+import type { ExitStatus } from '@sandport/native/process-calls';
+import { type Child, type ChildOptions, startChild } from './child-processes.ts';
 
 const MAX_OUTPUT = 1024 * 1024;
 
@@ -12,7 +15,9 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Bytes kept of each output, default 1 MiB; the rest is read and dropped, so that the program never blocks on a full pipe. */
   readonly maxOutput?: number;
-  /** Where stdout and stderr go instead of being returned: for programs whose children outlive them and hold them open. */
+  /** Whether it gives way to everything else on the machine: for what nobody waits for. */
+  readonly background?: boolean;
+  /** Where stdout and stderr of a program without input go instead of being returned: for programs whose children outlive them and hold them open. */
   readonly outputFd?: number;
 }
 
@@ -28,43 +33,63 @@ export class CommandError extends Error {
 }
 
 /** Runs `file` with `args` and returns its stdout. Throws a CommandError that carries the end of its stderr. */
-export function runCommand(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const output = options.outputFd ?? 'pipe';
-  const child = spawn(file, args, {
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', output, output],
-    ...(options.env && { env: options.env }),
-    ...(options.cwd && { cwd: options.cwd }),
-  });
+export async function runCommand(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  const { input, outputFd, env, cwd } = options;
+  const stdio = outputFd === undefined ? { input: input !== undefined } : { outputFd };
+  const child = start(file, { args, stdio, env, cwd });
+  if (options.background) giveWay(child.pid);
   const stdout = collect(child.stdout, options.maxOutput);
   const stderr = collect(child.stderr);
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
-    child.kill('SIGKILL');
+    child.kill();
     // Children of the program may hold its outputs open for as long as they like.
     child.stdout?.destroy();
     child.stderr?.destroy();
   }, options.timeoutMs ?? 30_000);
-  child.on('error', (error) => {
-    clearTimeout(timer);
-    reject(new CommandError(`${file} could not be run: ${error.message}`, null, { cause: error }));
-  });
-  // With inherited outputs 'close' comes with 'exit'; with pipes it waits for all that was written.
-  child.on('close', (code, signal) => {
-    clearTimeout(timer);
-    if (code === 0) return resolve(stdout());
-    const what = timedOut ? 'took too long' : signal ? `was ended by ${signal}` : `ended with code ${code}`;
-    const tail = stderr().trim().slice(-2000);
-    reject(new CommandError(`${file} ${args[0] ?? ''} ${what}${tail && `: ${tail}`}`, code));
-  });
   // A program may end without reading its input; its exit code tells the story.
   child.stdin?.on('error', () => {});
-  child.stdin?.end(options.input);
-  return promise;
+  child.stdin?.end(input);
+  const [status] = await Promise.all([child.exit, stdout.closed, stderr.closed]);
+  clearTimeout(timer);
+  child.stdin?.destroy();
+  if ('code' in status && status.code === 0) return stdout.text();
+  const what = timedOut ? 'took too long' : describe(status);
+  const tail = stderr.text().trim().slice(-2000);
+  const code = 'code' in status ? status.code : null;
+  throw new CommandError(`${file} ${args[0] ?? ''} ${what}${tail && `: ${tail}`}`, code);
 }
 
-function collect(stream: NodeJS.ReadableStream | null, most = MAX_OUTPUT): () => string {
+function start(file: string, options: ChildOptions): Child {
+  try {
+    return startChild(file, options);
+  } catch (error) {
+    throw new CommandError(`${file} could not be run: ${(error as Error).message}`, null, { cause: error });
+  }
+}
+
+function giveWay(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It has ended already.
+  }
+}
+
+function describe(status: ExitStatus): string {
+  if ('code' in status) return `ended with code ${status.code}`;
+  const [name = status.signal] = Object.entries(constants.signals).find(([, one]) => one === status.signal) ?? [];
+  return `was ended by ${name}`;
+}
+
+interface Collected {
+  /** When nothing more comes. */
+  readonly closed: Promise<unknown>;
+  text(): string;
+}
+
+function collect(stream: Readable | undefined, most = MAX_OUTPUT): Collected {
   const chunks: Buffer[] = [];
   let length = 0;
   stream?.on('data', (chunk: Buffer) => {
@@ -72,5 +97,9 @@ function collect(stream: NodeJS.ReadableStream | null, most = MAX_OUTPUT): () =>
     chunks.push(chunk);
     length += chunk.length;
   });
-  return () => Buffer.concat(chunks).toString('utf8');
+  stream?.on('error', () => {});
+  return {
+    closed: stream === undefined ? Promise.resolve() : new Promise((resolve) => stream.once('close', resolve)),
+    text: () => Buffer.concat(chunks).toString('utf8'),
+  };
 }

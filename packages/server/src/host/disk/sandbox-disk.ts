@@ -1,7 +1,7 @@
 // The disk of a sandbox: a file system of its own in a sparse file, so that its size is a limit and its end is an unlink.
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../run-command.ts';
 import { cloneFile } from './clone-file.ts';
@@ -87,7 +87,7 @@ export class DiskStore {
   async remove(name: string): Promise<void> {
     const place = join(this.#root, name);
     const directory = join(place, 'mount');
-    if (await isMounted(directory)) await runCommand('umount', ['--lazy', directory]);
+    if (await isMounted(directory)) await runCommand('umount', ['--lazy', directory], { background: true });
     await rm(place, { recursive: true, force: true });
   }
 
@@ -126,7 +126,13 @@ export class DiskStore {
   }
 }
 
+/** By the device: the table of mounts is long where sandboxes are many. */
 async function isMounted(directory: string): Promise<boolean> {
-  const table = await readFile('/proc/self/mountinfo', 'utf8');
-  return table.includes(` ${directory.replaceAll(' ', '\\040')} `);
+  try {
+    const [own, above] = await Promise.all([stat(directory), stat(dirname(directory))]);
+    return own.dev !== above.dev;
+  } catch (error) {
+    // What cannot be looked at is a file system that has failed.
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
 }

@@ -2,7 +2,7 @@
 // may reach, and nothing of the machine itself. Rules stay in force when Sandport is not running.
 import { isDeepStrictEqual } from 'node:util';
 import type { EgressPorts } from '../../egress/messages.ts';
-import { runCommand } from '../run-command.ts';
+import { type CommandOptions, runCommand } from '../run-command.ts';
 import { type DeniedPackets, readDeniedPackets } from './denied-packets.ts';
 import { type EgressPolicy, OPEN } from './egress-policy.ts';
 import { readTraffic, type SlotTraffic } from './slot-traffic.ts';
@@ -70,7 +70,7 @@ export class Firewall {
   async removeSlot(slot: FirewallSlot): Promise<void> {
     this.#slots.delete(slot.address);
     this.#changed.delete(slot.address);
-    await this.#nft(removeSlotScript(this.#options, slot)).catch(() => {
+    await this.#nft(removeSlotScript(this.#options, slot), { background: true }).catch(() => {
       // It is not there when a start ended before it was added.
     });
   }
@@ -100,7 +100,7 @@ export class Firewall {
     await this.#nft(`table inet ${this.#options.table}\ndelete table inet ${this.#options.table}\n`);
   }
 
-  async #nft(script: string): Promise<void> {
-    await runCommand('nft', ['-f', '-'], { input: script });
+  async #nft(script: string, options?: CommandOptions): Promise<void> {
+    await runCommand('nft', ['-f', '-'], { ...options, input: script });
   }
 }

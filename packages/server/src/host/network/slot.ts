@@ -96,8 +96,9 @@ export async function mendSlot(names: SlotNames, { index, address }: Pick<Slot, 
 /** Removes a slot; its veth pair and routes go with the namespace. No error when it is gone. */
 export async function removeSlot(names: SlotNames, index: number): Promise<void> {
   // The pair is removed first: a namespace that a dying process still holds would keep it, and its route, alive.
-  await runCommand('ip', ['link', 'delete', names.interfacePrefix + index]).catch(() => {});
-  await runCommand('ip', ['netns', 'delete', names.namespacePrefix + index]).catch(() => {});
+  const background = { background: true };
+  await runCommand('ip', ['link', 'delete', names.interfacePrefix + index], background).catch(() => {});
+  await runCommand('ip', ['netns', 'delete', names.namespacePrefix + index], background).catch(() => {});
 }
 
 /** Indices of the slots of this instance that the machine has. */

@@ -1,9 +1,9 @@
-// The pipes between the agent and one program.
+// The pipes between this process and one program.
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import type { Libc } from '../native/libc.ts';
-import type { PipedStdio } from '../native/posix-spawn.ts';
+import type { PipedStdio } from './posix-spawn.ts';
+import type { ProcessCalls } from './process-calls.ts';
 
 export interface Stdio {
   readonly stdin: Writable | undefined;
@@ -19,9 +19,9 @@ export class StdioPipes {
   readonly #own: readonly [number | undefined, number, number];
 
   /** Called as the user that the program runs as: only the owner of a pipe may open it again through /dev/stdout. */
-  constructor(libc: Libc, stdin: boolean) {
+  constructor(calls: ProcessCalls, stdin: boolean) {
     try {
-      const [input, output, error] = [stdin ? this.#pipe(libc) : undefined, this.#pipe(libc), this.#pipe(libc)];
+      const [input, output, error] = [stdin ? this.#pipe(calls) : undefined, this.#pipe(calls), this.#pipe(calls)];
       this.child = { stdin: input?.read, stdout: output.write, stderr: error.write };
       this.#own = [input?.write, output.read, error.read];
     } catch (error) {
@@ -30,7 +30,7 @@ export class StdioPipes {
     }
   }
 
-  /** The agent's ends as streams; the program's are closed, as it has its own copies. */
+  /** This process's ends as streams; the program's are closed, as it has its own copies. */
   connect(): Stdio {
     const [stdin, stdout, stderr] = this.#own;
     for (const end of this.#own) if (end !== undefined) this.#open.delete(end);
@@ -48,8 +48,8 @@ export class StdioPipes {
     this.#open.clear();
   }
 
-  #pipe(libc: Libc): { readonly read: number; readonly write: number } {
-    const pipe = libc.pipe();
+  #pipe(calls: ProcessCalls): { readonly read: number; readonly write: number } {
+    const pipe = calls.pipe();
     this.#open.add(pipe.read).add(pipe.write);
     return pipe;
   }

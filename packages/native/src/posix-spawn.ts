@@ -1,22 +1,26 @@
-// Starts programs by posix_spawn(3), whose child shares the agent's memory until it executes the program: a fork of a
+// Starts programs by posix_spawn(3), whose child shares this process's memory until it executes the program: a fork of a
 // Node process, as Node's own spawn makes one, copies its page tables and costs many times as much, most of all under gVisor.
 import type { Library, Native } from './koffi.ts';
 
 export interface SpawnOptions {
+  /** A name without a slash is looked for in this process's PATH. */
   readonly path: string;
   /** With the program's own name first. */
   readonly args: readonly string[];
   /** `NAME=value` each. */
   readonly environment: readonly string[];
-  readonly cwd: string;
+  /** Default: that of this process. */
+  readonly cwd?: string;
   readonly stdio: PipedStdio | TerminalStdio;
 }
 
-/** The program's ends of its pipes; without stdin it reads end-of-file. It leads a process group of its own. */
+/** The program's ends of its pipes; without stdin it reads end-of-file. */
 export interface PipedStdio {
   readonly stdin: number | undefined;
   readonly stdout: number;
   readonly stderr: number;
+  /** Whether it stays in the process group of this process. Default: it leads one of its own. */
+  readonly sameGroup?: boolean;
 }
 
 /** The program leads a session of its own, whose controlling terminal this device becomes. */
@@ -44,12 +48,13 @@ export class PosixSpawn {
   readonly #dup2: Native;
   readonly #chdir: Native;
   readonly #ofPipes: Buffer;
+  readonly #ofSameGroup: Buffer;
   readonly #ofTerminals: Buffer;
 
   constructor(library: Library) {
     const actions = 'posix_spawn_file_actions';
     this.#spawn = library.func(
-      'int posix_spawn(_Out_ int *pid, const char *path, const void *actions, const void *attributes, const char **args, const char **environment)',
+      'int posix_spawnp(_Out_ int *pid, const char *path, const void *actions, const void *attributes, const char **args, const char **environment)',
     );
     this.#init = library.func(`int ${actions}_init(void *actions)`);
     this.#destroy = library.func(`int ${actions}_destroy(void *actions)`);
@@ -57,6 +62,7 @@ export class PosixSpawn {
     this.#dup2 = library.func(`int ${actions}_adddup2(void *actions, int from, int to)`);
     this.#chdir = library.func(`int ${actions}_addchdir_np(void *actions, const char *path)`);
     this.#ofPipes = attributes(library, POSIX_SPAWN_SETPGROUP);
+    this.#ofSameGroup = attributes(library, 0);
     this.#ofTerminals = attributes(library, POSIX_SPAWN_SETSID);
   }
 
@@ -77,13 +83,18 @@ export class PosixSpawn {
             : this.#dup2(actions, stdio.stdin, 0);
         error ||= this.#dup2(actions, stdio.stdout, 1) || this.#dup2(actions, stdio.stderr, 2);
       }
-      error ||= this.#chdir(actions, cwd);
-      const kind = 'terminal' in stdio ? this.#ofTerminals : this.#ofPipes;
+      if (cwd !== undefined) error ||= this.#chdir(actions, cwd);
+      const kind = this.#kindOf(stdio);
       error ||= this.#spawn(pid, path, actions, kind, [...args, null], [...environment, null]);
     } finally {
       this.#destroy(actions);
     }
     return error === 0 ? pid[0]! : -error;
+  }
+
+  #kindOf(stdio: PipedStdio | TerminalStdio): Buffer {
+    if ('terminal' in stdio) return this.#ofTerminals;
+    return stdio.sameGroup ? this.#ofSameGroup : this.#ofPipes;
   }
 }
 

@@ -1,4 +1,4 @@
-// Loads koffi, the foreign function interface by which the agent calls what Node does not offer.
+// Loads koffi, the foreign function interface by which Sandport calls what Node does not offer.
 // Only its addon is used, without its JavaScript: in a sandbox the file lies beside the agent's bundle.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 export type Native = (...args: unknown[]) => number;
 
 export interface Library {
-  /** @param prototype a C declaration, with koffi's `_Out_` where a parameter is written to */
+  /** @param prototype a C declaration, with koffi's `_Out_` and `_Inout_` where a parameter is written to */
   func(prototype: string): Native;
 }
 
@@ -31,10 +31,9 @@ function load(): Koffi {
 }
 
 function findAddon(): string {
-  const script = process.argv[1] ?? '';
-  const beside = join(dirname(script), 'koffi.node');
+  const beside = join(dirname(process.argv[1] ?? ''), 'koffi.node');
   if (existsSync(beside)) return beside;
   const platform = `linux-${process.arch}`;
-  const main = createRequire(script).resolve(`@koromix/koffi-${platform}`);
+  const main = createRequire(import.meta.url).resolve(`@koromix/koffi-${platform}`);
   return join(dirname(main), platform.replace('-', '_'), 'koffi.node');
 }
