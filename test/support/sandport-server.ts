@@ -73,13 +73,17 @@ export class SandportServer {
     return server;
   }
 
-  /** Starts the control process, also again after it was stopped or killed. */
-  async launch(): Promise<void> {
+  /**
+   * Starts the control process, also again after it was stopped or killed.
+   *
+   * @param more options for this time, after those that it was made with
+   */
+  async launch(more: readonly string[] = []): Promise<void> {
     const log = openSync(join(this.data, 'output.log'), 'a');
     const before = this.output().length;
     this.crashAt('');
     const env = { ...process.env, SANDPORT_FAULT_FILE: this.faultFile, ...this.#env };
-    const child = spawn(process.execPath, [CLI, ...this.#arguments], { stdio: ['ignore', log, log], env });
+    const child = spawn(process.execPath, [CLI, ...this.#arguments, ...more], { stdio: ['ignore', log, log], env });
     this.#process = child;
     await waitFor(
       'the server is ready',

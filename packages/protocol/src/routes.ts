@@ -1,5 +1,6 @@
 // What the control process and a gateway worker say to each other: one JSON object a line over a Unix socket.
-// A worker that connects gets one snapshot and after it the changes; it asks one question upward, to wake a sandbox.
+// A worker that connects gets one snapshot and after it the changes; upward it says which sandboxes are to
+// wake, and which are in use again.
 
 import type { HistogramCounts } from './histogram.ts';
 
@@ -193,4 +194,6 @@ export type GatewayUpward =
   | { readonly type: 'usage'; readonly usage: TrafficUsage }
   /** A request waits for a sandbox whose route says `wake`. Answered by another route or by `wake-failed`. */
   | { readonly type: 'wake'; readonly sandboxId: string }
+  /** A sandbox that runs is asked for something; said once a second while it is. */
+  | { readonly type: 'used'; readonly sandboxId: string }
   | { readonly type: 'failed'; readonly message: string };

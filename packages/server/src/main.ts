@@ -23,6 +23,7 @@ import { SandboxTokens } from './sandboxes/sandbox-tokens.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { UsageHistory } from './sandboxes/usage-history.ts';
 import { wakeForUrl } from './sandboxes/wake-for-url.ts';
+import { preferThisProcess } from './scheduling.ts';
 import { readSettings, type ServerOptions, type Settings } from './settings.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { openDatabase } from './store/database.ts';
@@ -56,6 +57,7 @@ const STOP_GRACE_MS = 5000;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const settings = readSettings(options);
   await checkMachine(settings);
+  preferThisProcess();
   // Everything that is opened is put here, and closed in the reverse order, also when a later step fails.
   await using opened = new AsyncDisposableStack();
   // A start that fails ends nothing that an earlier one made.
@@ -123,6 +125,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       if (failure === undefined) wakes.observe(performance.now() - begun);
       return failure;
     },
+    used: (sandboxId) => sandboxes.rouse(sandboxId),
     log: logger,
     workerLogPath: data.file('logs/gateway.log'),
   });
@@ -170,7 +173,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const usage = new UsageHistory({
     running: () => sandboxes.list().filter(isRunning),
-    isKnown: (id) => sandboxes.list().some((record) => record.id === id),
+    isKnown: (id) => sandboxes.has(id),
     read: ({ placement }) => host.usage(placement),
     onOutOfMemory: (sandboxId, processes) => log.event('out of memory', { sandboxId, processes }),
   });

@@ -83,7 +83,11 @@ export function addServerOptions(command: Command): Command {
       .optionsGroup('Options:')
       .option('--max-sandboxes <number>', 'sandboxes alive at once (default: 1000)', wholeNumber)
       .option('--max-snapshots <number>', 'snapshots kept at once (default: 1000)', wholeNumber)
-      .option('--warm <number>', 'most sandboxes kept started ahead of demand (default: 4 a processor)', wholeNumber)
+      .option(
+        '--warm <number>',
+        'most sandboxes kept started ahead of demand, and containers for resumptions (default: 4 a processor)',
+        wholeNumber,
+      )
       .option('--memory <MiB>', 'memory of a sandbox (default: 1024)', wholeNumber)
       .option('--cpus <number>', 'processors of a sandbox (default: 2)', wholeNumber)
       .option('--disk <MiB>', 'disk of a sandbox (default: 10240)', wholeNumber)

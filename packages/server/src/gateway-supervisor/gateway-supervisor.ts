@@ -49,6 +49,8 @@ export interface GatewaySupervisorOptions {
   readonly workers: number;
   /** Resumes a sandbox for requests that wait. Resolves when its route has been set, or with why it has none. */
   readonly wake?: (sandboxId: string) => Promise<WakeFailure | undefined>;
+  /** Told of a sandbox that runs, once a second while it has requests. */
+  readonly used?: (sandboxId: string) => void;
   readonly log: SupervisorLog;
   /** File that the workers' own log is appended to; without it there is none. */
   readonly workerLogPath?: string;
@@ -210,6 +212,7 @@ export class GatewaySupervisor implements AsyncDisposable {
         ready: () => this.#onReady?.(),
         failed: (one, message) => this.#onFailed(one, message),
         wake: (one, sandboxId) => void this.#onWake(one, sandboxId),
+        used: (sandboxId) => this.#options.used?.(sandboxId),
         usage: (one, usage) => this.#usage.set(one, usage),
         closed: (one) => this.#onClosed(one),
       });

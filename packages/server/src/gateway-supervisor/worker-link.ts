@@ -11,6 +11,7 @@ export interface WorkerLinkEvents {
   ready(link: WorkerLink): void;
   failed(link: WorkerLink, message: string): void;
   wake(link: WorkerLink, sandboxId: string): void;
+  used(sandboxId: string): void;
   usage(link: WorkerLink, usage: TrafficUsage): void;
   closed(link: WorkerLink): void;
 }
@@ -101,6 +102,9 @@ export class WorkerLink {
         return;
       case 'wake':
         this.#events.wake(this, message.sandboxId);
+        return;
+      case 'used':
+        this.#events.used(message.sandboxId);
         return;
       case 'usage':
         this.#events.usage(this, message.usage);

@@ -5,6 +5,8 @@ import type { GatewayDownward, GatewayUpward } from '@sandport/protocol/routes';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 500;
+/** Bytes. */
+const MOST_WAITING = 65_536;
 
 export interface ControlLinkEvents {
   message(message: GatewayDownward): void;
@@ -30,6 +32,11 @@ export class ControlLink {
 
   send(message: GatewayUpward): void {
     this.#socket?.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** Sends what may be lost: it is, while a control process that does not read has enough to read. */
+  offer(message: GatewayUpward): void {
+    if (this.#socket !== undefined && this.#socket.writableLength < MOST_WAITING) this.send(message);
   }
 
   /** Ends the link after what was sent has left. */

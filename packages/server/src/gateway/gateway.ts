@@ -18,7 +18,7 @@ import { limits } from './limits.ts';
 import { type Accounts, listen, type Protocols } from './listener.ts';
 import { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
-import { RouteTable } from './routing/route-table.ts';
+import { type RouteEvents, RouteTable } from './routing/route-table.ts';
 import { Router } from './routing/router.ts';
 import { SharedUsage } from './shared-usage.ts';
 import { Sweep } from './sweep.ts';
@@ -32,8 +32,7 @@ export interface GatewayStart {
   readonly tls: GatewayTls;
   readonly services: readonly ServiceRoute[];
   readonly routes: readonly Route[];
-  /** Asks the control process to resume a sandbox. */
-  readonly wake: (sandboxId: string) => void;
+  readonly events: RouteEvents;
   /** How many workers share the limits. */
   readonly workers: number;
   /** Tells the others what this one has of what is limited. */
@@ -61,7 +60,7 @@ export class Gateway {
   private constructor(start: GatewayStart) {
     this.settings = start.settings;
     this.#proxies = new TrustedProxies(start.settings.trustedProxies ?? []);
-    this.table = new RouteTable(start.settings, this.#sweep, start.wake, start.workers);
+    this.table = new RouteTable(start.settings, this.#sweep, start.events, start.workers);
     this.table.replace(start.routes, start.services);
     this.#crowd = new ClientCrowd(this.table.limits.connectionsPerClient);
     this.shared = new SharedUsage(this.table, this.#crowd, start.tellUsage);

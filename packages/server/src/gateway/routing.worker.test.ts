@@ -367,3 +367,22 @@ describe('mask of Host', () => {
     assert.equal((await seen(hostOf('agent', 49983))).headers.host, hostOf('agent', 49983));
   });
 });
+
+describe('use', () => {
+  it('is told of a sandbox that lets a request through, at most once a second', async () => {
+    const told = (id: string) =>
+      control.messages.filter((message) => message.type === 'used' && message.sandboxId === id);
+    const host = `${one.port}-used.${DOMAIN}`;
+    await control.apply({ type: 'set-route', route: routeTo('used', one.address) });
+    await control.apply({ type: 'set-route', route: routeTo('locked', one.address, { access: privateTo(TOKEN) }) });
+    assert.equal((await get(`${one.port}-locked.${DOMAIN}`)).status, 403);
+    assert.equal(told('used').length, 0);
+    const started = performance.now();
+    for (let i = 0; i < 50; i++) assert.equal((await get(host)).status, 200);
+    // Behind what was told.
+    for (const sandboxId of ['used', 'locked']) await control.apply({ type: 'delete-route', sandboxId });
+    const most = 2 + (performance.now() - started) / 1000;
+    assert(told('used').length >= 1 && told('used').length <= most, `${told('used').length} of ${most}`);
+    assert.equal(told('locked').length, 0);
+  });
+});

@@ -26,7 +26,7 @@ let port: number;
 beforeEach(async () => {
   late = 0;
   sweep = new Sweep(2, () => performance.now() + late);
-  table = new RouteTable({ domain: 'box.test', listen: [] }, sweep, () => {});
+  table = new RouteTable({ domain: 'box.test', listen: [] }, sweep, { wake() {}, used() {} });
   context = { router: new Router(table), sweep, clients: new Set<Client>(), stopping: false };
   server = createServer({ allowHalfOpen: true }, (socket) => {
     new ClientConnection(socket, arrivalOf(socket, false), context);

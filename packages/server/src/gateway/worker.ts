@@ -6,6 +6,7 @@ import type { GatewayDownward, GatewayTls, TrafficUsage } from '@sandport/protoc
 import { ControlLink } from './control-link.ts';
 import { Gateway } from './gateway.ts';
 import { setClientLimits } from './limits.ts';
+import type { RouteEvents } from './routing/route-table.ts';
 
 /** How long a worker serves without a control process before it ends. */
 const ORPHAN_TIME = 15 * 60 * 1000;
@@ -42,9 +43,12 @@ async function start(message: GatewayDownward & { type: 'snapshot' }): Promise<v
   flushCompileCache();
   try {
     if (message.settings.clients !== undefined) setClientLimits(message.settings.clients);
-    const wake = (sandboxId: string) => link.send({ type: 'wake', sandboxId });
+    const events: RouteEvents = {
+      wake: (sandboxId) => link.send({ type: 'wake', sandboxId }),
+      used: (sandboxId) => link.offer({ type: 'used', sandboxId }),
+    };
     const tellUsage = (usage: TrafficUsage) => link.send({ type: 'usage', usage });
-    gateway = await Gateway.start({ ...message, wake, tellUsage });
+    gateway = await Gateway.start({ ...message, events, tellUsage });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     log('error', 'worker cannot start', { error: text });

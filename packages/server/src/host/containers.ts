@@ -77,6 +77,11 @@ export class Containers {
     return this.#processes.values();
   }
 
+  /** The first process of one. */
+  processOf(container: string): ProcessIdentity | undefined {
+    return this.#processes.get(container);
+  }
+
   isAlive(container: string): boolean {
     const identity = this.#processes.get(container);
     return identity !== undefined && isRunning(identity);
@@ -118,7 +123,7 @@ export class Containers {
     const place = await this.#makePlace(basis, undefined);
     try {
       await mkdir(place.spec.bundle, { recursive: true, mode: 0o711 });
-      await this.#options.runtime.checkpoints!.prepare(place.spec);
+      this.#processes.set(place.spec.id, await this.#options.runtime.checkpoints!.prepare(place.spec));
       return place;
     } catch (error) {
       await this.remove(place.placement);

@@ -112,8 +112,8 @@ export class Host {
       disks: this.#disks,
       containers: this.#containers,
       directory: join(dataDirectory, 'snapshots'),
-      agentDirectory: options.agentDirectory,
-      limits,
+      basis: { image: options.warm.template.image, agentDirectory: options.agentDirectory, limits },
+      mostPrepared: options.warm.most,
       onPrepareError: (error) => onBackgroundError('no container prepared', error),
     });
     this.#warm = new WarmPool<Placement>({
@@ -160,6 +160,7 @@ export class Host {
     this.#slots.fill();
     this.#containers.fill();
     this.#warm.adjust();
+    this.#saved.prepare();
     return alive;
   }
 
@@ -173,10 +174,11 @@ export class Host {
     placed: (placement: Placement) => void,
   ): Promise<Placement | undefined> {
     if (source.kind !== 'template' || source.template.id !== this.#options.warm.template.id) return undefined;
-    using _hold = this.#warm.hold();
+    using _hold = this.#hold();
     const placement = await this.#warm.take();
     if (placement === undefined) return undefined;
     try {
+      this.rouse(placement);
       placed(placement);
       await this.#handOver(placement, identity);
       return placement;
@@ -189,12 +191,13 @@ export class Host {
 
   /** Starts a sandbox and returns when it has been handed over. Leaves nothing behind when it fails. */
   async start(source: StartSource, identity: Identity, placed: (placement: Placement) => void): Promise<Placement> {
-    using _hold = this.#warm.hold();
+    using _hold = this.#hold();
     const origin = await this.#origin(source);
     // What is to be forgotten runs on for a moment, and reaches nobody.
     const egress = origin.restart ? CLOSED : identity.egress;
-    const prepared = source.kind === 'snapshot' ? await this.#saved.takePrepared(source.id) : undefined;
-    const placement = await this.#containers.start(origin, egress, placed, prepared);
+    const placement =
+      (source.kind === 'snapshot' && (await this.#startPrepared(source.id, origin, egress, placed))) ||
+      (await this.#containers.start(origin, egress, placed));
     try {
       if (origin.restart) await this.#restart(placement, identity);
       else await this.#identify(placement, identity);
@@ -203,6 +206,32 @@ export class Host {
       throw error;
     }
     return placement;
+  }
+
+  /** Undefined when no container is prepared, or when it failed: it is then gone, and one that is made now takes its place. */
+  async #startPrepared(
+    snapshot: string,
+    origin: Origin,
+    egress: EgressPolicy,
+    placed: (placement: Placement) => void,
+  ): Promise<Placement | undefined> {
+    const prepared = await this.#saved.takePrepared(snapshot, origin);
+    if (prepared === undefined) return undefined;
+    try {
+      this.rouse(prepared.placement);
+      return await this.#containers.start(origin, egress, placed, prepared);
+    } catch (error) {
+      this.#options.onBackgroundError('a container prepared ahead of time was of no use', error);
+      return undefined;
+    }
+  }
+
+  /** Nothing is made ahead of time while somebody waits for a start. */
+  #hold(): Disposable {
+    const holds = new DisposableStack();
+    holds.use(this.#warm.hold());
+    holds.use(this.#saved.hold());
+    return holds;
   }
 
   async #makeWarm(): Promise<Placement> {
@@ -256,6 +285,7 @@ export class Host {
    * the first who reads it is made meanwhile
    */
   snapshot(placement: Placement, id: string, durable = true): Promise<void> {
+    this.rouse(placement);
     return this.#saved.write(placement, id, durable);
   }
 
@@ -264,6 +294,7 @@ export class Host {
    * the snapshot is durable, and the place is to be removed with `removePaused`.
    */
   pause(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
+    this.rouse(placement);
     return this.#saved.writeLast(placement, id, keepMemory);
   }
 
@@ -351,6 +382,12 @@ export class Host {
   calmIdle(): void {
     // Only gVisor's kernel is busy when its sandbox is not.
     if (this.#runtime.name === 'runsc') this.#idleSlack.observe(this.#containers.processes);
+  }
+
+  /** Ends the calm of a sandbox that is about to be asked for something. */
+  rouse({ container }: Placement): void {
+    const kernel = this.#containers.processOf(container);
+    if (kernel !== undefined) this.#idleSlack.rouse(kernel);
   }
 
   /** Those of the started containers whose processes have ended by themselves. */

@@ -5,8 +5,8 @@ import type { Containers } from './containers.ts';
 import type { DiskStore } from './disk/sandbox-disk.ts';
 import type { Slots } from './network/slots.ts';
 import type { Origin, Place, Placement, StartSource } from './placement.ts';
-import { Preparations } from './preparations.ts';
-import type { ResourceLimits, Runtime } from './runtime/runtime.ts';
+import { PreparedContainers } from './prepared-containers.ts';
+import type { ContainerBasis, Runtime } from './runtime/runtime.ts';
 import { type SnapshotManifest, SnapshotStore } from './snapshot/snapshot-store.ts';
 
 export interface SavedSandboxesOptions {
@@ -16,9 +16,10 @@ export interface SavedSandboxesOptions {
   readonly containers: Containers;
   /** Where snapshots are. */
   readonly directory: string;
-  /** Of the newest agent, for sandboxes whose memory is not kept. */
-  readonly agentDirectory: string;
-  readonly limits: ResourceLimits;
+  /** Of most sandboxes, with the newest agent. */
+  readonly basis: ContainerBasis;
+  /** How many containers are kept for resumptions, at most. */
+  readonly mostPrepared: number;
   readonly onPrepareError: (error: unknown) => void;
 }
 
@@ -28,13 +29,16 @@ const DISK_FILE = 'disk';
 export class SavedSandboxes {
   readonly #options: SavedSandboxesOptions;
   readonly #store: SnapshotStore;
-  readonly #preparations: Preparations<Place>;
+  readonly #prepared: PreparedContainers;
 
   constructor(options: SavedSandboxesOptions) {
     this.#options = options;
     this.#store = new SnapshotStore(options.directory);
-    this.#preparations = new Preparations<Place>({
-      destroy: ({ placement }) => options.containers.remove(placement),
+    this.#prepared = new PreparedContainers({
+      containers: options.containers,
+      basis: options.basis,
+      most: options.runtime.checkpoints === undefined ? 0 : options.mostPrepared,
+      isWanted: () => this.#store.count > 0,
       onError: options.onPrepareError,
     });
   }
@@ -47,14 +51,12 @@ export class SavedSandboxes {
    * the first who reads it is made meanwhile
    */
   async write(placement: Placement, id: string, durable: boolean): Promise<void> {
-    const { runtime, containers } = this.#options;
-    if (!durable && runtime.checkpoints !== undefined) {
-      this.#preparations.begin(id, () => containers.prepare(placement.basis));
-    }
+    using _hold = this.#prepared.hold();
+    if (!durable && this.#options.runtime.checkpoints !== undefined) this.#prepared.begin(id, placement.basis);
     try {
       await this.#writeMemory(placement, id, {}, durable);
     } catch (error) {
-      await this.#preparations.end(id);
+      await this.#prepared.end(id);
       throw error;
     }
   }
@@ -62,6 +64,7 @@ export class SavedSandboxes {
   /** Of one that is to end. When this throws there is no snapshot and it runs on. */
   async writeLast(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
     const { runtime, slots } = this.#options;
+    using _hold = this.#prepared.hold();
     if (runtime.checkpoints === undefined && !keepMemory) return this.#writeDisk(placement, id);
     // What it does between the checkpoint and its end is not in the snapshot, so nobody may see it.
     await slots.cut(placement.slot);
@@ -83,14 +86,24 @@ export class SavedSandboxes {
     return this.#store.forgetsMemory(id);
   }
 
-  /** What was made for the first start from it while it was written. */
-  takePrepared(id: string): Promise<Place | undefined> {
-    return this.#preparations.take(id);
+  /** A container for its memory, in which nothing runs yet; undefined when there is none. */
+  async takePrepared(id: string, { basis, memory }: Origin): Promise<Place | undefined> {
+    return memory && this.#prepared.take(id, basis);
+  }
+
+  /** Somebody waits for a start: until a moment after the end of it no container is prepared ahead of time. */
+  hold(): Disposable {
+    return this.#prepared.hold();
+  }
+
+  /** Begins to prepare containers, if there is anything that could be brought back. */
+  prepare(): void {
+    this.#prepared.adjust();
   }
 
   /** Where a start from it begins. Throws `snapshot_unusable`. */
   async origin({ id, restart: forgets }: StartSource & { readonly kind: 'snapshot' }): Promise<Origin> {
-    const { runtime, agentDirectory } = this.#options;
+    const { runtime, basis: newest } = this.#options;
     const manifest = await this.#store.manifest(id);
     if (manifest.runtime !== runtime.name) {
       throw new SandportError(
@@ -101,14 +114,18 @@ export class SavedSandboxes {
     const content = this.#store.contentOf(id);
     const { image, limits } = manifest;
     // The agent in memory goes on, and has its files mapped; one that starts anew is the newest.
-    if (manifest.kind === 'disk') return { basis: { image, agentDirectory, limits }, disk: join(content, DISK_FILE) };
+    if (manifest.kind === 'disk') {
+      const basis = { image, agentDirectory: newest.agentDirectory, limits };
+      return { basis, disk: join(content, DISK_FILE) };
+    }
     const basis = { image, agentDirectory: manifest.agentDirectory, limits };
     const restart = manifest.restart === true || forgets === true;
     return { basis, memory: { directory: content, durable: manifest.durable !== false }, restart };
   }
 
   async remove(id: string): Promise<void> {
-    await Promise.all([this.#store.remove(id), this.#preparations.end(id)]);
+    await Promise.all([this.#store.remove(id), this.#prepared.end(id)]);
+    this.#prepared.adjust();
   }
 
   /** Removes all others. */
@@ -117,7 +134,7 @@ export class SavedSandboxes {
   }
 
   close(): Promise<void> {
-    return this.#preparations.close();
+    return this.#prepared.close();
   }
 
   async #writeMemory(
@@ -126,6 +143,7 @@ export class SavedSandboxes {
     more: Pick<SnapshotManifest, 'restart'>,
     durable: boolean,
   ): Promise<void> {
+    const { containers } = this.#options;
     const { name: runtime, checkpoints } = this.#options.runtime;
     if (checkpoints === undefined) {
       throw new SandportError(
@@ -136,6 +154,11 @@ export class SavedSandboxes {
     const manifest: SnapshotManifest = { runtime, kind: 'memory', durable, ...more, ...placement.basis };
     const write = (directory: string) => checkpoints.save(placement.container, directory, durable);
     await this.#store.create(id, manifest, write, durable);
+    // One that has ended meanwhile may have been at its end in the snapshot: nothing could go on from that.
+    if (!containers.isAlive(placement.container)) {
+      await this.#store.remove(id);
+      throw new Error('its processes ended while they were written down');
+    }
   }
 
   /** The disk gets a second name, and is what it will be when its processes have ended and it is unmounted. */

@@ -1,5 +1,6 @@
 // How sandboxes end: at their end time, when they are asked to, and when what runs in them has ended by itself.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
@@ -9,6 +10,8 @@ import { isRunning, type RunningSandbox, type SandboxRecord } from './sandbox-re
 import { untilDone } from './until-done.ts';
 
 const LIVENESS_MS = 1000;
+/** A thousand at once would take tens of milliseconds, in which nothing else is done. */
+const LOOK_AT_ONCE = 50;
 /** When a pause or kill at the end time failed, it is tried again after this; a pause until the longest life is over. */
 const RETRY_MS = 30_000;
 
@@ -129,22 +132,28 @@ export class Ends {
   }
 
   async #checkLiveness(): Promise<void> {
-    const { records, host, exclusive, log } = this.#core;
+    const { records, host, log } = this.#core;
     try {
       const running = records.values().filter(isRunning);
-      const ended = new Set(host.findEnded(running.map(({ placement }) => placement.container)));
-      for (const { id, placement } of running) {
-        if (!ended.has(placement.container)) continue;
-        await exclusive.run(id, async () => {
-          const record = records.get(id);
-          // It may have been paused meanwhile, and even resumed elsewhere.
-          if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
-          await this.end(record, (await host.ranOutOfMemory(placement)) ? 'out_of_memory' : 'exited');
-        });
+      for (let first = 0; first < running.length; first += LOOK_AT_ONCE) {
+        const some = running.slice(first, first + LOOK_AT_ONCE);
+        const ended = new Set(host.findEnded(some.map(({ placement }) => placement.container)));
+        for (const one of some) if (ended.has(one.placement.container)) await this.#endEnded(one);
+        await turn();
       }
       host.calmIdle();
     } catch (error) {
       log.event('liveness check failed', { error });
     }
+  }
+
+  async #endEnded({ id, placement }: RunningSandbox): Promise<void> {
+    const { records, host, exclusive } = this.#core;
+    await exclusive.run(id, async () => {
+      const record = records.get(id);
+      // It may have been paused meanwhile, and even resumed elsewhere.
+      if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
+      await this.end(record, (await host.ranOutOfMemory(placement)) ? 'out_of_memory' : 'exited');
+    });
   }
 }

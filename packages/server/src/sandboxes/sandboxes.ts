@@ -349,6 +349,18 @@ export class Sandboxes {
     return record;
   }
 
+  /** Whether there is one that runs or is paused. */
+  has(id: string): boolean {
+    const record = this.#records.get(id);
+    return record !== undefined && publicState(record) !== undefined;
+  }
+
+  /** Has a sandbox that runs ready for what it is asked next. */
+  rouse(id: string): void {
+    const record = this.#records.get(id);
+    if (record !== undefined && isRunning(record)) this.#options.host.rouse(record.placement);
+  }
+
   /** Says why it ended, where that is known. */
   #notFound(id: string): SandportError {
     const query = { sandboxId: id, kinds: ['killed'], limit: 1, offset: 0, order: 'desc' } as const;

@@ -1,4 +1,5 @@
 // What sandboxes use, over time: a sample every five seconds, kept in memory for half an hour.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Usage } from '../host/usage.ts';
 import type { RunningSandbox } from './sandbox-record.ts';
 
@@ -23,6 +24,9 @@ export interface UsageHistoryOptions {
 }
 
 const INTERVAL_MS = 5000;
+/** So many are asked about without a pause; more are spread over the time, so that they hold nothing up. */
+const AT_ONCE = 20;
+const SPREAD_MS = 3000;
 const KEPT = 360;
 /** A sample that is younger stands for now. */
 const FRESH_MS = 1000;
@@ -55,7 +59,12 @@ export class UsageHistory implements Disposable {
     this.#sampling = true;
     try {
       for (const id of this.#histories.keys()) if (!this.#options.isKnown(id)) this.#histories.delete(id);
-      for (const sandbox of this.#options.running()) await this.#sample(sandbox);
+      const running = this.#options.running();
+      for (const [index, sandbox] of running.entries()) {
+        await this.#sample(sandbox);
+        if (index % AT_ONCE === AT_ONCE - 1)
+          await delay((SPREAD_MS * AT_ONCE) / running.length, undefined, { ref: false });
+      }
     } finally {
       this.#sampling = false;
     }

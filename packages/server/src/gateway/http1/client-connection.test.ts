@@ -52,7 +52,7 @@ let context: GatewayContext;
 
 beforeEach(() => {
   sweep = new Sweep();
-  table = new RouteTable({ domain: 'box.test', listen: [] }, sweep, () => {});
+  table = new RouteTable({ domain: 'box.test', listen: [] }, sweep, { wake() {}, used() {} });
   context = { router: new Router(table), sweep, clients: new Set<Client>(), stopping: false };
 });
 

@@ -21,7 +21,7 @@ const API = '/run/api.sock';
 
 const sweep = new Sweep();
 after(() => sweep[Symbol.dispose]());
-const table = new RouteTable({ domain: DOMAIN, listen: [] }, sweep, () => {});
+const table = new RouteTable({ domain: DOMAIN, listen: [] }, sweep, { wake() {}, used() {} });
 const access = { kind: 'public' } as const;
 table.replace(
   [...ADDRESSES].map(([sandboxId, address]) => ({ sandboxId, generation: 'g', address, access, tunnelToken: 't' })),

@@ -48,6 +48,14 @@ interface PortEntry {
   readonly shared: Destination;
 }
 
+/** What the control process is told. */
+export interface RouteEvents {
+  /** Asks for a sandbox to be resumed. */
+  wake(sandboxId: string): void;
+  /** A sandbox that runs is asked for something; once for each sweep in which it is. */
+  used(sandboxId: string): void;
+}
+
 /** One start of a sandbox. */
 export class RouteEntry implements UpstreamGroup {
   readonly sweep: Sweep;
@@ -70,8 +78,12 @@ export class RouteEntry implements UpstreamGroup {
   #requests = 0;
   #requestsBefore = 0;
   #quota = 0;
+  readonly #events: RouteEvents;
+  /** As of the sweep. */
+  #usedAt = 0;
 
-  constructor(route: Route, { domain, limits, sweep, workers }: RouteTable, wake: (sandboxId: string) => void) {
+  constructor(route: Route, { domain, limits, sweep, workers }: RouteTable, events: RouteEvents) {
+    this.#events = events;
     this.#connectionLimit = limits.connectionsPerSandbox || Number.POSITIVE_INFINITY;
     this.#requestsPerSecond = limits.requestsPerSecond;
     this.#workers = workers;
@@ -80,7 +92,7 @@ export class RouteEntry implements UpstreamGroup {
     this.#domain = domain;
     this.access = accessOf(route);
     const { held, sandboxId } = route;
-    if (held) this.room = new WaitingRoom(sandboxId, sweep, held.wake ? () => wake(sandboxId) : undefined);
+    if (held) this.room = new WaitingRoom(sandboxId, sweep, held.wake ? () => events.wake(sandboxId) : undefined);
   }
 
   /** Takes what may change while the sandbox runs. */
@@ -112,6 +124,14 @@ export class RouteEntry implements UpstreamGroup {
       this.#quota = quotaOf(limit, this.#requestsBefore, this.requestsElsewhere, this.#workers);
     }
     return ++this.#requests > this.#quota ? limit : undefined;
+  }
+
+  /** Notes that a request is let through. */
+  use(): void {
+    const { now } = this.sweep;
+    if (now === this.#usedAt) return;
+    this.#usedAt = now;
+    this.#events.used(this.route.sandboxId);
   }
 
   /** Requests, refused ones too, in a second that is not over or the one before it. */
@@ -200,21 +220,20 @@ export class RouteTable {
   readonly sweep: Sweep;
   /** How many share the limits. */
   workers: number;
-  readonly #wake: (sandboxId: string) => void;
+  readonly #events: RouteEvents;
   readonly #routes = new Map<string, RouteEntry>();
   readonly #services = new Map<string, ServiceEntry>();
   /** What other workers have, by sandbox. */
   #connectionsElsewhere: ReadonlyMap<string, number> = new Map();
   #requestsElsewhere: ReadonlyMap<string, number> = new Map();
 
-  /** @param wake asks the control process to resume a sandbox */
-  constructor(settings: GatewaySettings, sweep: Sweep, wake: (sandboxId: string) => void, workers = 1) {
+  constructor(settings: GatewaySettings, sweep: Sweep, events: RouteEvents, workers = 1) {
     this.workers = workers;
     this.domain = settings.domain;
     this.limits = settings.limits ?? defaultTrafficLimits;
     this.redirectsToHttps = settings.redirectToHttps === true;
     this.sweep = sweep;
-    this.#wake = wake;
+    this.#events = events;
   }
 
   sandbox(sandboxId: string): RouteEntry | undefined {
@@ -231,7 +250,7 @@ export class RouteTable {
       known.update(route);
       return;
     }
-    const entry = new RouteEntry(route, this, this.#wake);
+    const entry = new RouteEntry(route, this, this.#events);
     this.#routes.set(route.sandboxId, entry);
     this.#tellElsewhere(entry);
     known?.end();

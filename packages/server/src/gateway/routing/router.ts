@@ -112,6 +112,7 @@ export class Router {
       if (limit !== undefined) return { code: 'too_many_requests', sandboxId, limit };
     }
     if (entry.room !== undefined) return this.#toWaitingRoom(request, entry, entry.room, port);
+    entry.use();
     return entry.destination(port, via === 'shared');
   }
 

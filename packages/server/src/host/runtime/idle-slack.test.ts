@@ -25,7 +25,7 @@ beforeEach(async () => {
   await work(1);
   kernel = identify(child.pid!)!;
   now = 0;
-  slack = new IdleSlack(() => now);
+  slack = new IdleSlack({ now: () => now, processors: 1 });
 });
 
 afterEach(async () => {
@@ -45,6 +45,23 @@ function slacks(): number[] {
   return [...new Set(threads.map((thread) => Number(readFileSync(`/proc/${thread}/timerslack_ns`, 'utf8'))))];
 }
 
+/** Idle processes, which end with the scope. */
+async function startMany(count: number): Promise<AsyncDisposable & { readonly kernels: readonly ProcessIdentity[] }> {
+  const children = Array.from({ length: count }, () => spawn('sleep', ['600'], { stdio: 'ignore' }));
+  await Promise.all(children.map((one) => once(one, 'spawn')));
+  return {
+    kernels: children.map(({ pid }) => identify(pid!)!),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(
+        children.map((one) => {
+          one.kill('SIGKILL');
+          return once(one, 'exit');
+        }),
+      );
+    },
+  };
+}
+
 function pass(ms: number): void {
   now += ms;
   slack.observe([kernel]);
@@ -57,8 +74,43 @@ test('the longer it is idle, the later its timers may be, in all threads', () =>
   assert.deepEqual(slacks(), [DEFAULT]);
   pass(200);
   assert.deepEqual(slacks(), [5_000_000]);
+  pass(10_000);
+  assert.deepEqual(slacks(), [20_000_000]);
   pass(60_000);
   assert.deepEqual(slacks(), [20_000_000]);
+});
+
+test('where many are idle their timers may be later still', async () => {
+  await using crowd = await startMany(24);
+  const all = [kernel, ...crowd.kernels];
+  for (const ms of [0, 5000, 10_000]) {
+    now += ms;
+    slack.observe(all);
+  }
+  assert.deepEqual(slacks(), [20_000_000]);
+  now += 15_000;
+  slack.observe(all);
+  assert.deepEqual(slacks(), [100_000_000]);
+  slack.observe(all.slice(0, 10));
+  slack.observe(all.slice(0, 10));
+  assert.deepEqual(slacks(), [50_000_000]);
+  slack.observe([kernel]);
+  slack.observe([kernel]);
+  assert.deepEqual(slacks(), [20_000_000]);
+});
+
+test('one that is about to be used has exact timers at once, and is idle no more', () => {
+  slack.observe([kernel]);
+  pass(60_000);
+  slack.rouse(kernel);
+  assert.deepEqual(slacks(), [DEFAULT]);
+  pass(4000);
+  assert.deepEqual(slacks(), [DEFAULT]);
+  slack.rouse(kernel);
+  pass(4000);
+  assert.deepEqual(slacks(), [DEFAULT]);
+  pass(1000);
+  assert.deepEqual(slacks(), [5_000_000]);
 });
 
 test('work brings exact timers back, and idleness starts anew', async () => {
@@ -79,6 +131,7 @@ test('one that has ended is no error, and its number may belong to another', asy
   child.kill('SIGKILL');
   await once(child, 'exit');
   pass(10_000);
+  slack.rouse(kernel);
   slack.observe([]);
   slack.observe([{ pid: process.pid, startTime: 'another' }]);
   now += 60_000;

@@ -1,25 +1,33 @@
 // gVisor's kernel wakes up more than a thousand times a second, also when nothing runs in it (systrap's latency
 // bookkeeping, every 400 microseconds), which costs 3 to 4 per cent of a processor for every idle sandbox. Linux lets a
 // thread's timers be late by its timer slack, so that wake-ups fall together: an idle sandbox gets a generous one, and
-// loses it within a second of having work. What does not wait for a timer, such as a packet, is never late by it.
+// loses it when it is used, or within a second of having work. What does not wait for a timer, such as a packet, is never
+// late by it. Many idle sandboxes get more of it than a few, so that what all of them cost together stays small.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { ProcessIdentity } from '../../process-identity.ts';
+import { availableParallelism } from 'node:os';
+import { isRunning, type ProcessIdentity } from '../../process-identity.ts';
 
 interface Step {
   /** How long a sandbox has been idle, milliseconds. */
   readonly afterMs: number;
-  readonly slackNs: number;
+  readonly slackMs: number;
   /** Clock ticks (10 ms) of processor time within one look from which on it counts as busy at this slack. */
   readonly busyTicks: number;
+  /** How many are idle for each processor, if the step is for many only. */
+  readonly crowd?: number;
 }
 
 /** Linux's default slack first. A sleep of 10 ms inside takes 2 ms longer at the second, up to 10 ms at the third. */
 const STEPS: readonly Step[] = [
-  { afterMs: 0, slackNs: 50_000, busyTicks: 7 },
-  { afterMs: 5000, slackNs: 5_000_000, busyTicks: 4 },
-  { afterMs: 60_000, slackNs: 20_000_000, busyTicks: 2 },
+  { afterMs: 0, slackMs: 0.05, busyTicks: 7 },
+  { afterMs: 5000, slackMs: 5, busyTicks: 4 },
+  { afterMs: 15_000, slackMs: 20, busyTicks: 2 },
+  { afterMs: 30_000, slackMs: 50, busyTicks: 2, crowd: 10 },
+  { afterMs: 30_000, slackMs: 100, busyTicks: 2, crowd: 25 },
 ];
+/** From which on a sandbox counts as idle. */
+const IDLE_STEP = 2;
 
 interface Observed {
   readonly startTime: string;
@@ -28,13 +36,22 @@ interface Observed {
   step: number;
 }
 
+export interface IdleSlackOptions {
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  readonly processors: number;
+}
+
 export class IdleSlack {
   readonly #observed = new Map<number, Observed>();
   readonly #now: () => number;
+  readonly #processors: number;
+  /** How many are idle for each processor, as of the last look. */
+  #crowd = 0;
 
-  /** @param now milliseconds of a clock that never goes back */
-  constructor(now: () => number = () => performance.now()) {
+  constructor({ now = () => performance.now(), processors = availableParallelism() }: Partial<IdleSlackOptions> = {}) {
     this.#now = now;
+    this.#processors = processors;
   }
 
   /** Looks at the kernels that run, about once a second; those not named any more are forgotten. */
@@ -49,16 +66,30 @@ export class IdleSlack {
       else this.#observed.set(pid, { startTime, ticks, idleSince: this.#now(), step: 0 });
     }
     for (const pid of this.#observed.keys()) if (!named.has(pid)) this.#observed.delete(pid);
+    const idle = [...this.#observed.values()].filter(({ step }) => step >= IDLE_STEP);
+    this.#crowd = idle.length / this.#processors;
+  }
+
+  /** Gives one its exact timers back at once, for what it is about to be asked. */
+  rouse(kernel: ProcessIdentity): void {
+    const known = this.#observed.get(kernel.pid);
+    if (known?.startTime !== kernel.startTime) return;
+    known.idleSince = this.#now();
+    if (known.step > 0 && isRunning(kernel)) this.#setStep(kernel.pid, known, 0);
   }
 
   #compare(pid: number, known: Observed, ticks: number): void {
     const now = this.#now();
     if (ticks - known.ticks >= STEPS[known.step]!.busyTicks) known.idleSince = now;
     known.ticks = ticks;
-    const step = STEPS.findLastIndex(({ afterMs }) => now - known.idleSince >= afterMs);
-    if (step === known.step) return;
+    const idleFor = now - known.idleSince;
+    const step = STEPS.findLastIndex(({ afterMs, crowd = 0 }) => idleFor >= afterMs && this.#crowd >= crowd);
+    if (step !== known.step) this.#setStep(pid, known, step);
+  }
+
+  #setStep(pid: number, known: Observed, step: number): void {
     known.step = step;
-    setSlack(pid, STEPS[step]!.slackNs);
+    setSlack(pid, STEPS[step]!.slackMs);
   }
 }
 
@@ -74,9 +105,10 @@ function processorTicks(pid: number): number | undefined {
 }
 
 /** Of every thread; threads made later take it over from the one that makes them. */
-function setSlack(pid: number, ns: number): void {
+function setSlack(pid: number, ms: number): void {
+  const ns = String(ms * 1e6);
   try {
-    for (const thread of readdirSync(`/proc/${pid}/task`)) writeFileSync(`/proc/${thread}/timerslack_ns`, String(ns));
+    for (const thread of readdirSync(`/proc/${pid}/task`)) writeFileSync(`/proc/${thread}/timerslack_ns`, ns);
   } catch {
     // It has ended, or a thread of it has; or the kernel does not allow it, which costs processor time and nothing else.
   }

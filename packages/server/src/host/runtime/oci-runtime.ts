@@ -65,8 +65,8 @@ export class OciCommands {
   }
 
   /** Makes a container in which nothing runs yet. */
-  async create(id: string, bundle: string, config: object, flags: readonly string[]): Promise<void> {
-    await this.#start('create', id, bundle, config, flags, []);
+  create(id: string, bundle: string, config: object, flags: readonly string[]): Promise<ProcessIdentity> {
+    return this.#start('create', id, bundle, config, flags, []);
   }
 
   async #start(
@@ -135,7 +135,7 @@ export class OciCommands {
   }
 
   async delete(id: string): Promise<void> {
-    await this.#command(['delete', '--force', id]).catch(ignoreMissing);
+    await this.#command(['delete', '--force', id], { background: true }).catch(ignoreMissing);
   }
 
   async kill(id: string): Promise<void> {

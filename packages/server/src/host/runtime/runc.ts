@@ -74,7 +74,7 @@ export class Runc implements Runtime {
 
   async remove(id: string, bundle: string): Promise<void> {
     await this.#commands.delete(id);
-    await runCommand('umount', ['--lazy', rootfsOf(bundle)]).catch(() => {
+    await runCommand('umount', ['--lazy', rootfsOf(bundle)], { background: true }).catch(() => {
       // Not mounted: the start ended before the mount, or it was removed before.
     });
   }

@@ -70,8 +70,11 @@ export interface Checkpoints {
    * @param durable whether it is to be on the disk soon; else it is read again soon
    */
   save(id: string, directory: string, durable: boolean): Promise<void>;
-  /** Makes a container in which nothing runs yet: a restoration in it has less to do. */
-  prepare(spec: ContainerSpec): Promise<void>;
+  /**
+   * Makes a container in which nothing runs yet: a restoration in it has less to do. Returns the process whose end is
+   * the container's end.
+   */
+  prepare(spec: ContainerSpec): Promise<ProcessIdentity>;
   /**
    * Starts a container from what `save` wrote, with the same image, agent and limits. The directory is only read.
    *

@@ -25,6 +25,7 @@ const UNFINISHED = '.unfinished';
 
 export class SnapshotStore {
   readonly #root: string;
+  readonly #ids = new Set<string>();
 
   constructor(root: string) {
     this.#root = root;
@@ -50,10 +51,16 @@ export class SnapshotStore {
       if (durable) await syncTree(unfinished);
       await rename(unfinished, join(this.#root, id));
       if (durable) await syncPath(this.#root);
+      this.#ids.add(id);
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#ids.size;
   }
 
   has(id: string): boolean {
@@ -100,6 +107,7 @@ export class SnapshotStore {
 
   /** No error when it is gone. */
   async remove(id: string): Promise<void> {
+    this.#ids.delete(id);
     // Renamed first: what is left of an interrupted removal is not taken for a snapshot.
     await rename(join(this.#root, id), join(this.#root, id + UNFINISHED)).catch(ignoreMissing);
     await rm(join(this.#root, id + UNFINISHED), { recursive: true, force: true });
@@ -108,7 +116,8 @@ export class SnapshotStore {
   /** Removes all that are not named, finished or not. */
   async keepOnly(ids: ReadonlySet<string>): Promise<void> {
     for (const name of await readdir(this.#root).catch(() => [])) {
-      if (!ids.has(name)) await rm(join(this.#root, name), { recursive: true, force: true });
+      if (ids.has(name)) this.#ids.add(name);
+      else await rm(join(this.#root, name), { recursive: true, force: true });
     }
   }
 }
