@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
+import { Sandbox as OwnSandbox, SandboxNotFoundError } from 'sandport';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 
@@ -75,6 +76,27 @@ for (const runtime of runtimes) {
       assert.equal((await v2('?level=loud')).status, 400);
       assert.equal((await v2('?limit=1001')).status, 400);
       assert.equal((await v1('?start=soon')).status, 400);
+    });
+
+    test('our client reads them, the oldest first', async () => {
+      const own = await OwnSandbox.connect(sandbox.sandboxId, server.options);
+      const all = await own.getLogs();
+      assert.deepEqual(
+        all.map(({ timestamp, ...entry }) => ({ timestamp: timestamp.toISOString(), ...entry })),
+        (await v1()).logEntries,
+      );
+      assert.deepEqual(await own.getLogs({ limit: 1 }), all.slice(-1));
+      assert.deepEqual(await own.getLogs({ start: new Date(0), limit: 2 }), all.slice(0, 2));
+      const started = await OwnSandbox.getLogs(sandbox.sandboxId, { ...server.options, search: 'command started' });
+      assert.deepEqual(
+        started,
+        all.filter(({ message }) => message === 'command started'),
+      );
+      assert.deepEqual(
+        (await own.getLogs({ level: 'warn' })).map(({ fields }) => fields.exitCode),
+        ['3'],
+      );
+      await assert.rejects(OwnSandbox.getLogs('inowhere', server.options), SandboxNotFoundError);
     });
 
     test('nobody but the host gets them of the agent, and nobody of what is not there', async () => {

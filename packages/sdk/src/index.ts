@@ -85,6 +85,7 @@ export type {
 } from './git/git-options.ts';
 export type { GitBranches, GitFileStatus, GitStatus, GitStatusLabel } from './git/git-status.ts';
 export type { OnTimeout, OnTimeout as SandboxOnTimeout, SandboxLifecycle } from './lifecycle-options.ts';
+export type { SandboxLogEntry, SandboxLogLevel, SandboxLogOptions } from './logs.ts';
 export type { SandboxMetrics, SandboxMetricsOptions, SandboxMetricsOptions as SandboxMetricsOpts } from './metrics.ts';
 export {
   ALL_TRAFFIC,

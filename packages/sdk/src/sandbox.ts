@@ -17,6 +17,7 @@ import { type EventListOptions, type LifecycleEvent, listEvents } from './events
 import { type FileUrlOptions, signedFileRoute } from './files/file-url.ts';
 import { Files } from './files/files.ts';
 import { Git } from './git/git.ts';
+import { readLogs, type SandboxLogEntry, type SandboxLogOptions } from './logs.ts';
 import { readMetrics, type SandboxMetrics, type SandboxMetricsOptions } from './metrics.ts';
 import { type NetworkUpdate, networkUpdateBody } from './network-options.ts';
 import { Ports } from './ports/ports.ts';
@@ -143,6 +144,14 @@ export class Sandbox implements AsyncDisposable {
   /** What a sandbox used, oldest first: a sample every five seconds, of half an hour at most. */
   static getMetrics(sandboxId: string, options: SandboxMetricsOptions = {}): Promise<SandboxMetrics[]> {
     return readMetrics(`/sandboxes/${segment(sandboxId)}/metrics`, options);
+  }
+
+  /**
+   * What the server did with a sandbox and which commands ran in it, oldest first; of one that is paused only the former.
+   * Throws a SandboxNotFoundError when it has ended.
+   */
+  static getLogs(sandboxId: string, options: SandboxLogOptions = {}): Promise<SandboxLogEntry[]> {
+    return readLogs(`/v2/sandboxes/${segment(sandboxId)}`, options);
   }
 
   /** Moves the end of a sandbox to `timeoutMs` milliseconds from now, also to an earlier time. */
@@ -331,6 +340,11 @@ export class Sandbox implements AsyncDisposable {
 
   getMetrics(options: SandboxMetricsOptions = {}): Promise<SandboxMetrics[]> {
     return Sandbox.getMetrics(this.sandboxId, { ...options, ...this.#config.with(options) });
+  }
+
+  /** What happened with it and in it, as `Sandbox.getLogs` tells it. */
+  getLogs(options: SandboxLogOptions = {}): Promise<SandboxLogEntry[]> {
+    return Sandbox.getLogs(this.sandboxId, { ...options, ...this.#config.with(options) });
   }
 
   getInfo(options: ConnectionOptions = {}): Promise<SandboxInfo> {

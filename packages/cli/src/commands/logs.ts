@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import { SandportError } from 'sandport';
+import { type SandboxLogLevel, SandportError } from 'sandport';
 import { clientCommand, type DataFlag, dataDirectory } from '../connection.ts';
 import { LineSplitter } from '../line-splitter.ts';
 import { printSandboxLog } from '../sandbox-log.ts';
@@ -15,7 +15,7 @@ interface Flags extends DataFlag {
   readonly follow?: boolean;
   readonly server?: boolean;
   readonly number: number;
-  readonly level: string;
+  readonly level: SandboxLogLevel;
   readonly json?: boolean;
 }
 
