@@ -61,9 +61,7 @@ async function launchBySystem(calls: Libc, options: LaunchOptions): Promise<Laun
   try {
     const child = childOf(calls.actAs(options.user, () => spawn(calls, options, { terminal: terminal.device })));
     const { input, output } = terminal.connect();
-    child.onExit((status) => {
-      if ('signal' in status) terminal.hangUp(child.pid);
-    });
+    child.onExit((status) => terminal.leaderEnded(child.pid, 'signal' in status));
     return {
       ...child,
       input: { kind: 'pty', stream: input },

@@ -145,6 +145,13 @@ test('Ctrl-D ends the input of a program', async () => {
   assert.deepEqual(screen.end, { exited: true, status: 'exit status 0' });
 });
 
+test('a program that closes its terminal goes on, and ends as it chooses', async () => {
+  const screen = await Screen.shell('echo shown; exec <&- >&- 2>&-; sleep 0.3; exit 3');
+  await screen.closed;
+  assert.match(screen.text, /^shown\r\n$/);
+  assert.deepEqual(screen.end, { exitCode: 3, exited: true, status: 'exit status 3', error: 'exit status 3' });
+});
+
 test('all output arrives before the end, in pieces of at most 16 KiB, as it was written', async () => {
   const screen = await Screen.shell('stty raw; head -c 3000000 /dev/zero | tr "\\0" "\\377"');
   await screen.closed;

@@ -21,6 +21,11 @@ export class Terminal {
   readonly device: string;
   readonly #libc: Libc;
   readonly #descriptor: number;
+  /**
+   * The device, held open until the program has ended: many close their terminal just before they exit (cat does). To the
+   * agent that would be the end of the output, and to close its end then is a SIGHUP, which would be how the program ended.
+   */
+  readonly #held: number;
   /** gVisor, which signals nobody, is told by what it does not know at this end: who is in the foreground. */
   readonly #kernelSignals: boolean;
   #output: ReadStream | undefined;
@@ -38,6 +43,7 @@ export class Terminal {
       chownSync(this.device, user.uid, -1);
       this.#kernelSignals = this.#knowsForeground();
       this.#setSize({ cols: cols || DEFAULT_SIZE.cols, rows: rows || DEFAULT_SIZE.rows });
+      this.#held = openSync(this.device, O_RDWR | O_NOCTTY);
     } catch (error) {
       closeSync(this.#descriptor);
       throw error;
@@ -55,12 +61,19 @@ export class Terminal {
     if (!this.#kernelSignals) signalSession(session, 'SIGWINCH');
   }
 
-  /** To be called when the program that led the session was killed: those that it leaves behind are to end too. */
-  hangUp(session: number): void {
-    if (!this.#kernelSignals) signalSession(session, 'SIGHUP');
+  /**
+   * To be called when the program that led the session has ended; without it the output does not end. When it was killed,
+   * those that it leaves behind are to end too.
+   */
+  leaderEnded(session: number, killed: boolean): void {
+    closeSync(this.#held);
+    if (killed && !this.#kernelSignals) signalSession(session, 'SIGHUP');
   }
 
-  /** The agent's end as streams, when the program has opened the device. The end of the output closes it. */
+  /**
+   * The agent's end as streams, when the program has opened the device. The end of the output, which comes after the
+   * program's, closes it.
+   */
   connect(): { readonly input: Writable; readonly output: Readable } {
     const output = new ReadStream(this.#descriptor);
     this.#output = output;
@@ -71,6 +84,7 @@ export class Terminal {
 
   /** Gives it back unconnected. */
   close(): void {
+    closeSync(this.#held);
     closeSync(this.#descriptor);
   }
 
