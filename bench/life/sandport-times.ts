@@ -18,7 +18,8 @@ export interface LifeTimes {
 export async function lifeTimes(
   options: { apiKey: string; domain: string },
   megabytes: number,
-  untilIdle: () => Promise<void>,
+  /** Waits until the server has done what it does in the background, with that many sandboxes that run. */
+  untilIdle: (running: number) => Promise<void>,
 ): Promise<LifeTimes> {
   const before = performance.now();
   const sandbox = await Sandbox.create({ ...options, lifecycle: { onTimeout: 'pause', autoResume: true } });
@@ -29,14 +30,15 @@ export async function lifeTimes(
     await sandbox.commands.run('node program.js', { background: true, timeoutMs: 0 });
     await firstAnswer(sandbox);
     const pause = await timed(() => sandbox.pause());
-    await untilIdle();
+    await untilIdle(0);
     const resume = await timed(async () => {
       await sandbox.connect();
       await firstAnswer(sandbox);
     });
     await sandbox.pause();
-    await untilIdle();
+    await untilIdle(0);
     const wake = await timed(() => firstAnswer(sandbox));
+    await untilIdle(1);
     let child: Sandbox | undefined;
     const fork = await timed(async () => {
       const [made] = await sandbox.fork();

@@ -1,4 +1,5 @@
 // Whether an operation costs the same with many sandboxes alive, and what it costs when many are done at once.
+import { setTimeout as delay } from 'node:timers/promises';
 import { Sandbox } from 'sandport';
 import { SandportServer } from '../../test/support/sandport-server.ts';
 import { untilIdle } from '../create/until-idle.ts';
@@ -24,6 +25,8 @@ const titles: Readonly<Record<Kind, string>> = {
   fork: 'fork',
   kill: 'kill',
 };
+/** From which on Sandport takes a sandbox that does nothing for idle, and one second more. */
+const CALM_MS = 31_000;
 /** None of them ends while it is measured. */
 const LIFE = { timeoutMs: 3_600_000, requestTimeoutMs: 180_000 };
 
@@ -42,6 +45,7 @@ export async function measureSeries({ signal }: LifeOptions): Promise<void> {
           const missing = Math.min(GROWING, alive - idle.length);
           idle.push(...(await atOnce(missing, () => Sandbox.create({ ...server.options, ...LIFE }))).values);
         }
+        await delay(CALM_MS, undefined, { signal });
         for (const [column, count] of AT_ONCE.entries()) {
           const cell = cells[row]![column]!;
           for (let done = 0; done < SAMPLES; done += count) {

@@ -153,7 +153,12 @@ for (const runtime of runtimes) {
       const again = await resumed.pty.connect(terminal.pid, { onData: screen.onData });
       await resumed.pty.resize(terminal.pid, { cols: 101, rows: 41 });
       await resumed.pty.sendInput(terminal.pid, new TextEncoder().encode('echo "<$kept $(stty size)>"; exit 6\n'));
-      await assert.rejects(again.wait(), { exitCode: 6 });
+      const ended = await again.wait().catch((error: { exitCode?: number }) => error);
+      if (ended.exitCode !== 6) {
+        // Whether shell, terminal or answer hangs is seen nowhere else.
+        const { stdout } = await resumed.commands.run('ps -eo pid,ppid,stat,tty,args', { user: 'root' });
+        assert.fail(`${String(ended)}: ${JSON.stringify(screen.text)}\n${stdout}`);
+      }
       assert(screen.text.includes('<here 41 101>'), screen.text);
       await resumed.kill();
     });
