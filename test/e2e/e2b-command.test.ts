@@ -92,7 +92,10 @@ describe(`the command "e2b" under ${runtime}`, () => {
     assert.deepEqual([code, stdout, stderr.split('\n')[0]], [3, 'root\n/tmp\nb\n', 'wrong']);
     assert.equal((await e2b(['sandbox', 'exec', id, 'cat'], 'from outside\n')).stdout, 'from outside\n');
     assert.match((await e2b(['sandbox', 'exec', '--background', id, 'sleep', '600'])).stderr, /^\d+\s*$/);
-    assert.equal((await e2b(['sandbox', 'exec', id, 'pgrep', '-c', '-x', 'sleep'])).stdout, '1\n');
+    await waitFor('it runs', async () => {
+      const { stdout } = await run(E2B, ['sandbox', 'exec', id, 'pgrep', '-c', '-x', 'sleep']);
+      return stdout === '1\n';
+    });
   });
 
   test('connect and create open a terminal', async () => {

@@ -14,7 +14,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const ROUNDS = Number(process.env.SANDPORT_FAULT_ROUNDS ?? 0);
 
-/** What is started ahead of time is nobody's, and would have to be told from what is left behind. */
+/** What is made ahead of time is nobody's, and would have to be told from what is left behind. */
 const OPTIONS = ['--warm', '0'];
 
 type Runtime = (typeof runtimes)[number];
@@ -103,14 +103,19 @@ async function stateOf({ sandbox }: Kept): Promise<State> {
   }
 }
 
-/** What is on the machine is what the records say. */
-async function assertConsistent(server: SandportServer): Promise<void> {
+/**
+ * What is on the machine is what the records say.
+ *
+ * @param ahead how many sandboxes are started ahead of time, and containers made for what is resumed, if there is any
+ */
+async function assertConsistent(server: SandportServer, ahead = 0): Promise<void> {
   const all = await Sandbox.list(server.options).nextItems();
   const running = all.filter(({ state }) => state === 'running').length;
   const paused = all.filter(({ state }) => state === 'paused').length;
   const snapshots = (await Sandbox.listSnapshots(server.options).nextItems()).length;
   const entries = async (name: string) => (await readdir(join(server.data, name)).catch(() => [])).length;
-  await waitFor('a bundle for each that runs', async () => (await entries('bundles')) === running);
+  const made = ahead + (paused + snapshots > 0 ? ahead : 0);
+  await waitFor('a bundle for each that runs', async () => (await entries('bundles')) === running + made);
   await waitFor('a directory for each snapshot', async () => (await entries('snapshots')) === paused + snapshots);
 }
 
@@ -181,45 +186,48 @@ describe('faults', { concurrency: 2 }, () => {
     });
   }
 
-  test('nor at any time', { skip: ROUNDS === 0 && 'SANDPORT_FAULT_ROUNDS is not set' }, async (context) => {
-    await using server = await SandportServer.start('runsc', OPTIONS);
-    let kept = await Kept.create(server, 'runsc');
-    for (let round = 0; round < ROUNDS; round++) {
-      const before = await stateOf(kept);
-      const possible = before === 'running' ? ['create', 'pause', 'snapshot', 'fork', 'kill'] : ['resume', 'kill'];
-      const step = possible[Math.floor(Math.random() * possible.length)]!;
-      const afterMs = Math.floor(Math.random() * 700);
-      const what = `round ${round}: ${step} of one that was ${before}, ended after ${afterMs} ms`;
-      let answered = false;
-      const attempt = provoke(step, kept, server).then(
-        () => {
-          answered = true;
-        },
-        () => {},
-      );
-      await delay(afterMs);
-      await server.crash();
-      await attempt;
-      await server.launch();
-      const state = await stateOf(kept);
-      const done: Partial<Record<string, State>> = { pause: 'paused', resume: 'running', kill: 'gone' };
-      const afterwards = done[step] ?? before;
-      assert((answered ? [afterwards] : [before, afterwards]).includes(state), `${what}: ${state}`);
-      const { others, snapshots } = await removeOthers(server, kept);
-      const most = { create: [1, 0], fork: [1, 0], snapshot: [0, 1] }[step] ?? [0, 0];
-      assert(others <= most[0]! && snapshots <= most[1]!, `${what}: ${others} others, ${snapshots} snapshots`);
-      if (answered) assert.deepEqual([others, snapshots], most, what);
-      await assertTold(kept, server, state, what);
-      await assertConsistent(server);
-      if (state === 'gone') kept = await Kept.create(server, 'runsc');
-      // A paused one may be met by the next round as it is.
-      if (state !== 'paused' || Math.random() < 0.5) {
-        await kept.sandbox.connect({ timeoutMs: 3_600_000 });
-        await kept.assertAlive(what);
+  const skip = ROUNDS === 0 && 'SANDPORT_FAULT_ROUNDS is not set';
+  for (const ahead of [0, 1]) {
+    test(`nor at any time, with ${ahead} made ahead of time`, { skip }, async (context) => {
+      await using server = await SandportServer.start('runsc', ['--warm', `${ahead}`]);
+      let kept = await Kept.create(server, 'runsc');
+      for (let round = 0; round < ROUNDS; round++) {
+        const before = await stateOf(kept);
+        const possible = before === 'running' ? ['create', 'pause', 'snapshot', 'fork', 'kill'] : ['resume', 'kill'];
+        const step = possible[Math.floor(Math.random() * possible.length)]!;
+        const afterMs = Math.floor(Math.random() * 700);
+        const what = `round ${round}: ${step} of one that was ${before}, ended after ${afterMs} ms`;
+        let answered = false;
+        const attempt = provoke(step, kept, server).then(
+          () => {
+            answered = true;
+          },
+          () => {},
+        );
+        await delay(afterMs);
+        await server.crash();
+        await attempt;
+        await server.launch();
+        const state = await stateOf(kept);
+        const done: Partial<Record<string, State>> = { pause: 'paused', resume: 'running', kill: 'gone' };
+        const afterwards = done[step] ?? before;
+        assert((answered ? [afterwards] : [before, afterwards]).includes(state), `${what}: ${state}`);
+        const { others, snapshots } = await removeOthers(server, kept);
+        const most = { create: [1, 0], fork: [1, 0], snapshot: [0, 1] }[step] ?? [0, 0];
+        assert(others <= most[0]! && snapshots <= most[1]!, `${what}: ${others} others, ${snapshots} snapshots`);
+        if (answered) assert.deepEqual([others, snapshots], most, what);
+        await assertTold(kept, server, state, what);
+        await assertConsistent(server, ahead);
+        if (state === 'gone') kept = await Kept.create(server, 'runsc');
+        // A paused one may be met by the next round as it is.
+        if (state !== 'paused' || Math.random() < 0.5) {
+          await kept.sandbox.connect({ timeoutMs: 3_600_000 });
+          await kept.assertAlive(what);
+        }
+        if (round % 50 === 49) context.diagnostic(`${round + 1} rounds`);
       }
-      if (round % 50 === 49) context.diagnostic(`${round + 1} rounds`);
-    }
-    await kept.sandbox.kill();
-    assert.deepEqual(await server.stop(), []);
-  });
+      await kept.sandbox.kill();
+      assert.deepEqual(await server.stop(), []);
+    });
+  }
 });

@@ -44,10 +44,9 @@ for (const runtime of runtimes) {
       ]);
       const [host] = outside.hosts;
       assert.equal(await reach(open, host), `outside ${host}`);
-      const started = performance.now();
       assert.match(await reach(closed, host), /^exit 7$/, 'refused, not timed out');
-      await closed.commands.run('getent hosts example.com || true');
-      assert(performance.now() - started < 8000, 'names are refused at once too');
+      const { stdout } = await closed.commands.run('timeout 4 getent hosts example.com; echo $?');
+      assert.equal(stdout, '2\n', 'names are refused at once too');
       assert.equal((await closed.getInfo()).allowInternetAccess, false);
       await closed.commands.run('python -m http.server 3000', { background: true });
       await waitFor(
