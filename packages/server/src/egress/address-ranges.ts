@@ -5,9 +5,23 @@ interface Range {
   readonly prefix: number;
 }
 
-/** @param address in dotted form */
+const DOT = 0x2e;
+const ZERO = 0x30;
+
+/** @param address in dotted form; asked several times for each connection */
 export function toNumber(address: string): number {
-  return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  let sum = 0;
+  let part = 0;
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i);
+    if (code === DOT) {
+      sum = sum * 256 + part;
+      part = 0;
+    } else {
+      part = part * 10 + code - ZERO;
+    }
+  }
+  return sum * 256 + part;
 }
 
 export function toDotted(address: number): string {

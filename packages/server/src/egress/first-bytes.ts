@@ -11,6 +11,8 @@ const MAX_HEAD = MAX_CLIENT_HELLO + 5 * 16;
 /** Each is looked at with all before it: a head in single bytes would keep the process busy. */
 const MAX_CHUNKS = 100;
 const NOTHING = Buffer.alloc(0);
+/** For all connections: what is read into it is used at once. */
+const head = new RequestHead();
 
 export type FirstBytes =
   /** `name` is absent where none is given, or an address. */
@@ -61,7 +63,6 @@ export function inspect(bytes: Buffer): FirstBytes | undefined {
     if (hello.kind === 'malformed') return { protocol: 'other', reason: 'the TLS hello cannot be read' };
     return named('tls', hello.serverName);
   }
-  const head = new RequestHead();
   const end = head.read(bytes, 0, bytes.length);
   if (end === Parse.incomplete) return undefined;
   if (end < 1) return { protocol: 'other', reason: 'it names no host' };

@@ -8,10 +8,11 @@ const MAX_HEAD = 65_536;
 /** Pieces of one head, each of which is looked at with all before it. */
 const MAX_PIECES = 100;
 const NOTHING = Buffer.alloc(0);
+/** For all connections: what is read into it is used at once, and making one takes longer than all else here. */
+const head = new RequestHead();
 
 export class RequestGuard {
   readonly #name: string;
-  readonly #head = new RequestHead();
   readonly #body = new BodyReader();
   /** The beginning of a head that has not come whole; it is held back. */
   #held: Buffer = NOTHING;
@@ -31,11 +32,11 @@ export class RequestGuard {
         if (this.#body.failed) return { bytes: buf.subarray(0, pos), stop: true };
         continue;
       }
-      const end = this.#head.read(buf, pos, buf.length);
+      const end = head.read(buf, pos, buf.length);
       if (end === Parse.incomplete && buf.length - pos <= MAX_HEAD && ++this.#pieces <= MAX_PIECES) break;
       if (end < 1 || !this.#isForHost()) return { bytes: buf.subarray(0, pos), stop: true };
       this.#pieces = 0;
-      this.#body.begin(this.#head.framing, this.#head.contentLength);
+      this.#body.begin(head.framing, head.contentLength);
       pos = end;
     }
     this.#held = pos === buf.length ? NOTHING : Buffer.from(buf.subarray(pos));
@@ -44,7 +45,7 @@ export class RequestGuard {
 
   /** What follows an upgrade is in no one's protocol, so that none is passed on. */
   #isForHost(): boolean {
-    const host = readHostName(this.#head.host.replace(/:\d{1,5}$/, ''));
-    return host === this.#name && this.#head.header('upgrade') === undefined;
+    const host = readHostName(head.host.replace(/:\d{1,5}$/, ''));
+    return host === this.#name && head.header('upgrade') === undefined;
   }
 }

@@ -1,5 +1,6 @@
 // What the proxy and the resolver know of one sandbox: its rules, what it has open, what was counted.
 import { type EgressPolicy, EVERYTHING, type HeaderTransform, NEVER_REACHED } from '../host/network/egress-policy.ts';
+import { Roster } from '../roster.ts';
 import { AddressRanges } from './address-ranges.ts';
 import { DomainPatterns } from './domain-pattern.ts';
 import type { Denial, EgressFeed, EgressTraffic } from './messages.ts';
@@ -7,6 +8,8 @@ import type { Denial, EgressFeed, EgressTraffic } from './messages.ts';
 /** Kept of each sandbox. */
 const MAX_DENIALS = 100;
 const MAX_NAMES = 1000;
+
+const CONNECTION = Symbol('connection');
 
 /** Something that ends when the rules deny it. */
 export interface Cuttable {
@@ -30,7 +33,7 @@ export class ReachableRanges {
 
 export class SandboxEgress {
   readonly address: string;
-  readonly connections = new Set<Cuttable>();
+  readonly connections = new Roster<Cuttable>(CONNECTION);
   readonly traffic: EgressTraffic = { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 };
   policy!: EgressPolicy;
   readonly #ranges: ReachableRanges;

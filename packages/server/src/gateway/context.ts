@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Roster } from '../roster.ts';
 import { forwardedLines } from './forwarded.ts';
 import type { Observation } from './observation.ts';
 import type { AnnouncedClient } from './proxy-protocol.ts';
@@ -19,7 +20,7 @@ export interface Client {
 export interface GatewayContext {
   readonly router: Router;
   readonly sweep: Sweep;
-  readonly clients: Set<Client>;
+  readonly clients: Roster<Client>;
   readonly observation?: Observation;
   /** Bytes of one request's body. Default: any number. */
   readonly maxBodyBytes?: number;

@@ -10,6 +10,7 @@ import type {
   TrafficUsage,
   WorkerReport,
 } from '@sandport/protocol/routes';
+import { Roster } from '../roster.ts';
 import { ClientCrowd } from './client-crowd.ts';
 import { type Arrival, arrivalOf, type Client, type GatewayContext, remoteAddress } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
@@ -55,7 +56,7 @@ export class Gateway {
   readonly #announced = new WeakMap<Socket | TcpStream, AnnouncedClient>();
   readonly #servers: Server[] = [];
   /** What was accepted and has not closed, in whatever state. */
-  readonly #connections = new Set<Socket | TcpStream>();
+  readonly #connections = new Roster<Socket | TcpStream>(Symbol('connections'));
 
   private constructor(start: GatewayStart) {
     this.settings = start.settings;
@@ -70,7 +71,7 @@ export class Gateway {
       maxBodyBytes: this.table.limits.bodyBytes || Number.POSITIVE_INFINITY,
       router: new Router(this.table),
       sweep: this.#sweep,
-      clients: new Set<Client>(),
+      clients: new Roster<Client>(Symbol('clients')),
       stopping: false,
     };
     this.#tls = new TlsFront(start.tls, this.#sweep, (connection, tcp) => this.#onSecure(connection, tcp));

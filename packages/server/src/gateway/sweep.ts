@@ -1,5 +1,6 @@
 // Time limits without a timer per request: one interval looks at every connection's deadline.
 
+import { Roster } from '../roster.ts';
 import { limits } from './limits.ts';
 
 /** Something with a time limit. `deadline` is a time of `Sweep.now`, or 0 for none. */
@@ -11,7 +12,7 @@ export interface Expiring {
 export class Sweep {
   /** Milliseconds of a clock that never goes back, as of the last sweep. */
   now: number;
-  readonly #members = new Set<Expiring>();
+  readonly #members = new Roster<Expiring>(Symbol('sweep'));
   readonly #clock: () => number;
   readonly #timer: NodeJS.Timeout;
 

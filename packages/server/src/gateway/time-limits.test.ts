@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Roster } from '../roster.ts';
 import { arrivalOf, type Client, type GatewayContext } from './context.ts';
 import { ClientConnection } from './http1/client-connection.ts';
 import { limits } from './limits.ts';
@@ -27,7 +28,7 @@ beforeEach(async () => {
   late = 0;
   sweep = new Sweep(2, () => performance.now() + late);
   table = new RouteTable({ domain: 'box.test', listen: [] }, sweep, { wake() {}, used() {} });
-  context = { router: new Router(table), sweep, clients: new Set<Client>(), stopping: false };
+  context = { router: new Router(table), sweep, clients: new Roster<Client>(Symbol('clients')), stopping: false };
   server = createServer({ allowHalfOpen: true }, (socket) => {
     new ClientConnection(socket, arrivalOf(socket, false), context);
   });

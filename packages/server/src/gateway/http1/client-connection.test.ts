@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Roster } from '../../roster.ts';
 import type { Client, GatewayContext } from '../context.ts';
 import { RouteTable } from '../routing/route-table.ts';
 import { Router } from '../routing/router.ts';
@@ -53,7 +54,7 @@ let context: GatewayContext;
 beforeEach(() => {
   sweep = new Sweep();
   table = new RouteTable({ domain: 'box.test', listen: [] }, sweep, { wake() {}, used() {} });
-  context = { router: new Router(table), sweep, clients: new Set<Client>(), stopping: false };
+  context = { router: new Router(table), sweep, clients: new Roster<Client>(Symbol('clients')), stopping: false };
 });
 
 afterEach(() => {

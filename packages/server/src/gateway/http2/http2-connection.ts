@@ -2,11 +2,14 @@
 
 import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { Roster } from '../../roster.ts';
 import type { Arrival, Client, GatewayContext } from '../context.ts';
 import { headerListSize, limits } from '../limits.ts';
 import type { Expiring } from '../sweep.ts';
 import { settleWrites } from './settle-writes.ts';
 import { StreamExchange } from './stream-exchange.ts';
+
+const STREAM = Symbol('stream');
 
 const sessionOptions = () => ({
   settings: {
@@ -26,7 +29,7 @@ export class Http2Connection implements Client, Expiring {
   readonly #context: GatewayContext;
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
-  readonly #streams = new Set<ServerHttp2Stream>();
+  readonly #streams = new Roster<ServerHttp2Stream>(STREAM);
   #idleSince: number;
   /** When the PING was sent that is not answered yet, or 0. */
   #pingedAt = 0;

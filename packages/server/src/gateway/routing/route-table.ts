@@ -13,10 +13,14 @@ import {
   type TrafficUsage,
   type WakeFailure,
 } from '@sandport/protocol/routes';
+import { Roster } from '../../roster.ts';
 import { PrivateAccess } from '../access/private-access.ts';
 import type { Sweep } from '../sweep.ts';
 import { type Cuttable, Upstream, type UpstreamGroup } from '../upstream/upstream.ts';
 import { WaitingRoom } from './waiting-room.ts';
+
+/** Whose connections it is among. */
+const UPSTREAM = Symbol('upstream');
 
 /** Where a request goes. Made once for each port, so that a request costs no object. */
 export interface Destination {
@@ -59,7 +63,7 @@ export interface RouteEvents {
 /** One start of a sandbox. */
 export class RouteEntry implements UpstreamGroup {
   readonly sweep: Sweep;
-  readonly connections = new Set<Cuttable>();
+  readonly connections = new Roster<Cuttable>(UPSTREAM);
   readonly #connectionLimit: number;
   /** What other workers have. */
   connectionsElsewhere = 0;
@@ -193,7 +197,7 @@ const SERVICE_CONNECTIONS = 8192;
 
 class ServiceEntry implements UpstreamGroup {
   readonly sweep: Sweep;
-  readonly connections = new Set<Cuttable>();
+  readonly connections = new Roster<Cuttable>(UPSTREAM);
   readonly maxConnections = SERVICE_CONNECTIONS;
   readonly connectionLimit = SERVICE_CONNECTIONS;
   readonly socketPath: string;

@@ -2,6 +2,7 @@
 
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Socket } from 'node:net';
+import { Roster } from '../../roster.ts';
 import { headerListSize, limits } from '../limits.ts';
 import type { Expiring, Sweep } from '../sweep.ts';
 import { type Dial, dial } from './dial.ts';
@@ -24,6 +25,8 @@ export interface SessionOwner {
   forget(session: Http2Session): void;
 }
 
+const USER = Symbol('user');
+
 const options = () => ({
   settings: {
     enablePush: false,
@@ -39,7 +42,7 @@ const options = () => ({
 export class Http2Session implements Expiring {
   deadline: number;
   readonly owner: SessionOwner;
-  readonly #users = new Set<StreamUser>();
+  readonly #users = new Roster<StreamUser>(USER);
   readonly #dial: Dial;
   #session: ClientHttp2Session | undefined;
   /** Whether the server has shown by its settings that it speaks HTTP/2. */
@@ -105,7 +108,8 @@ export class Http2Session implements Expiring {
     session.on('goaway', () => this.#retire());
     session.on('error', () => {});
     session.on('close', () => this.#fail('broken'));
-    for (const user of [...this.#users]) user.onSession(session);
+    // In the order in which they came.
+    for (const user of [...this.#users].reverse()) user.onSession(session);
   }
 
   #retire(): void {

@@ -1,6 +1,7 @@
 // Where requests for one port of one start of a sandbox, or for one service, go: a small pool of connections.
 
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import type { Roster } from '../../roster.ts';
 import type { Refusal } from '../answers/refusal.ts';
 import { limits } from '../limits.ts';
 import type { Sweep } from '../sweep.ts';
@@ -12,7 +13,7 @@ import { type ConnectionOwner, UpstreamConnection } from './upstream-connection.
 /** Whom an upstream belongs to: one start of a sandbox, or a service. Counts and ends its connections. */
 export interface UpstreamGroup {
   readonly sweep: Sweep;
-  readonly connections: Set<Cuttable>;
+  readonly connections: Roster<Cuttable>;
   /** Of this worker, now. */
   readonly maxConnections: number;
   /** Of all workers, as it was set. */
