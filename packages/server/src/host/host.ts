@@ -292,12 +292,10 @@ export class Host {
   /**
    * Writes down a sandbox that is to end. When it throws there is no snapshot and the sandbox runs on; when it returns
    * the snapshot is durable, and the place is to be removed with `removePaused`.
-   *
-   * @param onCut called when it sends and receives nothing any more, if that is before the snapshot is there
    */
-  pause(placement: Placement, id: string, keepMemory: boolean, onCut?: () => void): Promise<void> {
+  pause(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
     this.rouse(placement);
-    return this.#saved.writeLast(placement, id, keepMemory, onCut);
+    return this.#saved.writeLast(placement, id, keepMemory);
   }
 
   /** Lets a sandbox back on the network that was to be paused and is not. */

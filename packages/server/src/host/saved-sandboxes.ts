@@ -61,18 +61,13 @@ export class SavedSandboxes {
     }
   }
 
-  /**
-   * Of one that is to end. When this throws there is no snapshot and it runs on.
-   *
-   * @param onCut called when it is off the network, if it is before it has ended
-   */
-  async writeLast(placement: Placement, id: string, keepMemory: boolean, onCut?: () => void): Promise<void> {
+  /** Of one that is to end. When this throws there is no snapshot and it runs on. */
+  async writeLast(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
     const { runtime, slots } = this.#options;
     using _hold = this.#prepared.hold();
     if (runtime.checkpoints === undefined && !keepMemory) return this.#writeDisk(placement, id);
     // What it does between the checkpoint and its end is not in the snapshot, so nobody may see it.
     await slots.cut(placement.slot);
-    onCut?.();
     try {
       // A runtime that keeps memory keeps files in it: without the one there are not the others.
       await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);

@@ -48,17 +48,13 @@ export class Pausing {
     // Clients see an abrupt end, as of a sandbox that is killed.
     await this.#hold(pausing, keepMemory);
     faultPoint('pause:unrouted');
-    let counted: Promise<EgressTraffic> | undefined;
     try {
-      // Read while the memory is written, which takes much longer.
-      await host.pause(record.placement, snapshot, keepMemory, () => {
-        counted = this.#trafficOf(record);
-      });
+      await host.pause(record.placement, snapshot, keepMemory);
     } catch (error) {
       throw await this.#goOn(record, error);
     }
     faultPoint('pause:written');
-    const trafficBefore = await (counted ?? this.#trafficOf(record));
+    const trafficBefore = await this.#trafficOf(record);
     const at = now();
     let paused: PausedSandbox;
     try {

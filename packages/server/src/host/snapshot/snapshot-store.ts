@@ -46,12 +46,8 @@ export class SnapshotStore {
     const content = join(unfinished, CONTENT);
     await mkdir(content, { recursive: true, mode: 0o700 });
     try {
-      // Both have ended when one fails.
-      const written = [
-        write(content),
-        writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 }),
-      ];
-      for (const one of await Promise.allSettled(written)) if (one.status === 'rejected') throw one.reason;
+      await write(content);
+      await writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
       if (durable) await syncTree(unfinished);
       await rename(unfinished, join(this.#root, id));
       if (durable) await syncPath(this.#root);
@@ -126,12 +122,11 @@ export class SnapshotStore {
   }
 }
 
-/** All at once, which is one write of the file system's journal and not one for each. */
 async function syncTree(directory: string): Promise<void> {
-  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
-  const paths = entries.map(({ parentPath, name }) => join(parentPath, name));
-  const synced = await Promise.allSettled([...paths, directory].map(syncPath));
-  for (const one of synced) if (one.status === 'rejected') throw one.reason;
+  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
+    await syncPath(join(entry.parentPath, entry.name));
+  }
+  await syncPath(directory);
 }
 
 async function syncPath(path: string): Promise<void> {
