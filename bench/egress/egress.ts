@@ -1,4 +1,5 @@
-// Throughput and new connections of a slot under rules of each kind, beside a bare veth pair with masquerade.
+// Throughput and new connections of a slot under rules of each kind, beside a bare veth pair with masquerade, and with
+// HAProxy for rules by name.
 import { mkdir, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { enterOwnNetwork } from '../../test/support/own-network.ts';
 import { cpuSeconds } from '../gateway/processes.ts';
 import { Samples } from '../support/samples.ts';
 import { BareNamespace } from './bare-namespace.ts';
+import { startHaproxy } from './haproxy.ts';
 
 const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
 const NAMES = slotNames('bench2');
@@ -29,8 +31,8 @@ type Kind = 'plain' | 'tls';
 interface Case {
   readonly label: string;
   readonly kind: Kind;
-  /** Of the slot; none: the peer. */
-  readonly policy?: EgressPolicy;
+  /** Of the slot, or one of the peers. */
+  readonly way: EgressPolicy | 'bare' | 'haproxy';
 }
 
 interface Rates {
@@ -40,19 +42,21 @@ interface Rates {
 }
 
 interface Measured extends Rates {
-  /** Of the egress process for a connection, the download's share included. */
+  /** Of what stands between for a connection, the download's share included. */
   readonly proxySeconds: number;
 }
 
 const byName: EgressPolicy = { ...OPEN, domains: [NAME], deny: [EVERYTHING] };
 const CASES: readonly Case[] = [
-  { label: 'bare', kind: 'plain' },
-  { label: 'no rules', kind: 'plain', policy: OPEN },
-  ...[1, 100, 10_000].map((count): Case => ({ label: `${count} ranges`, kind: 'plain', policy: ranges(count) })),
-  { label: 'by name', kind: 'plain', policy: byName },
-  { label: 'bare, TLS', kind: 'tls' },
-  { label: 'no rules, TLS', kind: 'tls', policy: OPEN },
-  { label: 'by name, TLS', kind: 'tls', policy: byName },
+  { label: 'bare', kind: 'plain', way: 'bare' },
+  { label: 'no rules', kind: 'plain', way: OPEN },
+  ...[1, 100, 10_000].map((count): Case => ({ label: `${count} ranges`, kind: 'plain', way: ranges(count) })),
+  { label: 'by name', kind: 'plain', way: byName },
+  { label: 'HAProxy', kind: 'plain', way: 'haproxy' },
+  { label: 'bare, TLS', kind: 'tls', way: 'bare' },
+  { label: 'no rules, TLS', kind: 'tls', way: OPEN },
+  { label: 'by name, TLS', kind: 'tls', way: byName },
+  { label: 'HAProxy, TLS', kind: 'tls', way: 'haproxy' },
 ];
 
 export async function benchmarkEgress({ rounds, signal }: { rounds: number; signal: AbortSignal }): Promise<void> {
@@ -60,7 +64,8 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
   // Which a network has of its own.
   await runCommand('sysctl', ['-qw', 'net.ipv4.ip_forward=1']);
   await using outside = await Outside.open();
-  await using bare = await BareNamespace.open();
+  await using bare = await BareNamespace.open(0);
+  await using proxied = await BareNamespace.open(1);
   await using directory = await mkdtempDisposable(join(tmpdir(), 'sandport-bench-'));
   await mkdir(join(directory.path, 'logs'));
   const egress = new Egress({
@@ -83,19 +88,23 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
   await forgetAtOnce(outside);
 
   const socketPath = join(directory.path, 'egress.sock');
-  const proxy = findProcesses((args) => args.includes(socketPath)).map(({ pid }) => pid);
+  const own = findProcesses((args) => args.includes(socketPath)).map(({ pid }) => pid);
+  const host = outside.hosts[0];
+  await using haproxy = await startHaproxy(proxied, { directory: directory.path, host, name: NAME });
   const changes = new Map(CASES.map(({ label }) => [label, new Samples()]));
   const measured = new Map(CASES.map(({ label }) => [label, [] as Measured[]]));
   // The first round is not counted.
   for (let round = 0; round <= rounds; round++) {
-    for (const { label, kind, policy } of CASES) {
+    for (const { label, kind, way } of CASES) {
       signal.throwIfAborted();
       const started = performance.now();
-      if (policy !== undefined) await egress.set(SLOT.address, policy);
+      if (typeof way === 'object') await egress.set(SLOT.address, way);
       const change = performance.now() - started;
-      const namespace = policy === undefined ? bare.name : `${NAMES.namespacePrefix}${SLOT.index}`;
+      const peers = { bare: bare.name, haproxy: proxied.name };
+      const namespace = typeof way === 'object' ? `${NAMES.namespacePrefix}${SLOT.index}` : peers[way];
+      const proxy = way === 'haproxy' ? [haproxy.pid] : own;
       const cpu = cpuSeconds(proxy);
-      const rates = await measure(namespace, outside.hosts[0], kind).catch((error: Error) => {
+      const rates = await measure(namespace, host, kind).catch((error: Error) => {
         throw new Error(`${label}: ${error.message}`, { cause: error });
       });
       if (round === 0) continue;
@@ -107,11 +116,13 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
 }
 
 /**
- * All take turns at the ports of one address. One that a connection had a minute ago is not free yet, neither for the
- * server nor for the translation of addresses, and whoever gets it waits a second: the next case would pay for the last.
+ * All take turns at the ports of one address. One that a connection had a minute ago is not free yet, neither for server
+ * and proxy nor for the translation of addresses, and whoever gets it waits, up to a second: the next case would pay for
+ * the last.
  */
 async function forgetAtOnce(outside: Outside): Promise<void> {
   await runCommand('sysctl', ['-qw', 'net.netfilter.nf_conntrack_tcp_timeout_time_wait=1']);
+  await runCommand('sysctl', ['-qw', 'net.ipv4.tcp_max_tw_buckets=0']);
   await runCommand('ip', ['netns', 'exec', outside.namespace, 'sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=0']);
 }
 
@@ -129,15 +140,16 @@ function ranges(count: number): EgressPolicy {
 function print(measured: ReadonlyMap<string, readonly Measured[]>, changes: ReadonlyMap<string, Samples>): void {
   const heading = ['', 'MB/s', 'bare / it', 'conn/s', 'bare / it', 'proxy us', 'change ms'];
   console.log(row(heading));
-  for (const { label, kind, policy } of CASES) {
+  for (const { label, kind, way } of CASES) {
     const own = measured.get(label)!;
     const peer = measured.get(kind === 'tls' ? 'bare, TLS' : 'bare')!;
     const ratio = (key: 'bytesPerSecond' | 'connectionsPerSecond'): string =>
       `${median(own.map((one, index) => peer[index]![key] / one[key])).toFixed(2)} x`;
     const bytes = (median(own.map(({ bytesPerSecond }) => bytesPerSecond)) / 1e6).toFixed(0);
     const connections = median(own.map(({ connectionsPerSecond }) => connectionsPerSecond)).toFixed(0);
-    const change = policy === undefined ? '' : changes.get(label)!.median.toFixed(0);
-    const proxy = policy?.domains.length ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
+    const change = typeof way === 'object' ? changes.get(label)!.median.toFixed(0) : '';
+    const hasProxy = way === byName || way === 'haproxy';
+    const proxy = hasProxy ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
     console.log(
       row([label, bytes, ratio('bytesPerSecond'), connections, ratio('connectionsPerSecond'), proxy, change]),
     );
