@@ -1,11 +1,12 @@
-// The nftables text of an instance's table. Every slot has chains of its own, found by the interface it sends through;
-// they are evaluated for each packet and not only for the first of a connection, so that a change of rules cuts what
-// it denies. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one. The same
+// The nftables text of an instance's table. Every slot has chains of its own, found by the interface it sends through.
+// A connection that passes its slot's rules gets the mark of these rules, and its packets are not held against them
+// again; rules that replace them have another mark, so that what they deny ends with its next packet. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one. The same
 // rules are for both directions, as sets cost what a change takes: they look at the address that the sandbox connected
 // to, which conntrack knows of packets that come in. What it does not know, or takes for a part of something else, such
 // as errors about a connection that name another host, does not leave.
 import { isIPv4 } from 'node:net';
 import type { EgressPorts } from '../../egress/messages.ts';
+import { CUT, freshMark } from './connection-mark.ts';
 import { DENIAL_LIFETIME } from './denied-packets.ts';
 import { type EgressPolicy, NEVER_REACHED } from './egress-policy.ts';
 import { INSIDE_ADDRESS, NEIGHBOUR_ADDRESS } from './slot.ts';
@@ -31,11 +32,8 @@ export interface TableOptions extends TableNames {
 
 /** Denials remembered of all sandboxes, and for how long. */
 const DENIALS = `size 65535; timeout ${DENIAL_LIFETIME}s`;
-/**
- * Mark of connections that were refused after they had begun. What comes in on one that is denied is let through until
- * the sandbox has acknowledged it and was answered with a reset: without that its end would wait in vain.
- */
-const CUT = '0x5350';
+/** Those that lead to others first. */
+const SLOT_CHAINS = ['from', 'to', 'rules', 'denied', 'redirect', 'pass', 'mark', 'send', 'receive', 'cut', 'refuse'];
 
 export function tableScript(options: TableOptions, ports: EgressPorts): string {
   const { table, interfacePrefix, blockCidr, permitted, nameservers, egressUid } = options;
@@ -62,10 +60,13 @@ table inet ${table} {
   }
   chain translate_in {
     type filter hook prerouting priority raw; policy accept;
-    ${from} meta nfproto ipv6 drop
-    ${from} ip saddr != ${INSIDE_ADDRESS} drop
-    ${from} ip hdrlength > 5 drop
-    ${from} ip saddr set iifname map @slot_address
+    ${from} goto translate_from_slot
+  }
+  chain translate_from_slot {
+    meta nfproto ipv6 drop
+    ip saddr != ${INSIDE_ADDRESS} drop
+    ip hdrlength > 5 drop
+    ip saddr set iifname map @slot_address
   }
   chain translate_out {
     type filter hook postrouting priority 500; policy accept;
@@ -139,10 +140,11 @@ export function portsScript({ table }: TableNames, { dns, proxy }: EgressPorts):
 
 /** @param counted what the slot's counters start from */
 export function addSlotScript(
-  { table, interfacePrefix, maxConnections }: TableNames,
+  names: TableNames,
   { index, address }: { readonly index: number; readonly address: string },
   counted: SlotTraffic = { connections: 0, sentBytes: 0, receivedBytes: 0, denied: 0 },
 ): string {
+  const { table, interfacePrefix, maxConnections } = names;
   const device = `"${interfacePrefix}${index}"`;
   return `
 table inet ${table} {
@@ -159,23 +161,25 @@ table inet ${table} {
     meta l4proto { tcp, udp } limit rate 5/second burst 20 packets update @denials { ip saddr . ip daddr . meta l4proto . th dport }
     goto refuse
   }
-  chain pass_${index} {
-    ${maxConnections === undefined ? '' : `ct state new ct count over ${maxConnections} goto refuse_${index}`}
-    ct state new counter name connections_${index}
+  chain mark_${index} {
+  }
+  chain send_${index} {
     counter name sent_${index}
     accept
   }
-  chain from_${index} {
-    ip daddr @never ip daddr != @permitted goto refuse_${index}
-    jump rules_${index}
-    goto pass_${index}
-  }
-  chain to_${index} {
-    ct state related accept
-    ct state != established drop
-    jump rules_${index}
+  chain receive_${index} {
     counter name received_${index}
     accept
+  }
+  chain pass_${index} {
+    ${maxConnections === undefined ? '' : `ct state new ct count over ${maxConnections} goto refuse_${index}`}
+    ct state new counter name connections_${index}
+    jump mark_${index}
+    goto send_${index}
+  }
+  chain from_${index} {
+  }
+  chain to_${index} {
   }
   chain cut_${index} {
     meta l4proto tcp ct mark != ${CUT} limit rate 50/second burst 2000 packets accept
@@ -195,11 +199,33 @@ add element inet ${table} from_slot { ${device} : goto from_${index} }
 add element inet ${table} to_slot { ${device} : goto to_${index} }
 add element inet ${table} refused_slot { ${device} : goto refuse_${index} }
 add element inet ${table} redirected_slot { ${device} : goto redirect_${index} }
-`;
+${markScript(names, index)}`;
+}
+
+/** What has passed until now is held against the rules again. */
+function markScript({ table }: TableNames, index: number): string {
+  const mark = freshMark();
+  const chains = ['mark', 'from', 'to'].map((chain) => `flush chain inet ${table} ${chain}_${index}`);
+  const add = (chain: string): string => `add rule inet ${table} ${chain}_${index}`;
+  return [
+    ...chains,
+    `${add('mark')} ct mark set ${mark}`,
+    `${add('from')} ct mark ${mark} goto send_${index}`,
+    `${add('from')} ip daddr @never ip daddr != @permitted goto refuse_${index}`,
+    `${add('from')} jump rules_${index}`,
+    `${add('from')} goto pass_${index}`,
+    `${add('to')} ct mark ${mark} goto receive_${index}`,
+    `${add('to')} ct state related accept`,
+    `${add('to')} ct state != established drop`,
+    `${add('to')} jump rules_${index}`,
+    `${add('to')} goto receive_${index}`,
+    '',
+  ].join('\n');
 }
 
 /** Replaces the rules of a slot. */
-export function policyScript({ table, interfacePrefix }: TableNames, index: number, policy: EgressPolicy): string {
+export function policyScript(names: TableNames, index: number, policy: EgressPolicy): string {
+  const { table, interfacePrefix } = names;
   const { allow, deny, domains, transforms, proxy } = policy;
   const device = `"${interfacePrefix}${index}"`;
   const lines = ['rules', 'redirect'].map((chain) => `flush chain inet ${table} ${chain}_${index}`);
@@ -213,7 +239,7 @@ export function policyScript({ table, interfacePrefix }: TableNames, index: numb
   if (transforms.length > 0) lines.push(`${redirect} tcp dport { 80, 443 } goto to_proxy`);
   if (domains.length > 0 && allow.length > 0) lines.push(`${redirect} ip daddr ${set(allow)} return`);
   if (domains.length > 0) lines.push(`${redirect} goto to_proxy`);
-  return `${lines.join('\n')}\n`;
+  return `${lines.join('\n')}\n${markScript(names, index)}`;
 }
 
 export function removeSlotScript(
@@ -221,8 +247,7 @@ export function removeSlotScript(
   { index, address }: { readonly index: number; readonly address: string },
 ): string {
   const device = `"${interfacePrefix}${index}"`;
-  const kinds = ['from', 'to', 'rules', 'denied', 'redirect', 'pass', 'cut', 'refuse'];
-  const chains = kinds.map((kind) => `${kind}_${index}`);
+  const chains = SLOT_CHAINS.map((kind) => `${kind}_${index}`);
   const counters = ['connections', 'sent', 'received', 'denied'];
   return [
     `delete element inet ${table} slot_address { ${device} : ${address} }`,
