@@ -82,10 +82,11 @@ table inet ${table} {
   }
   chain redirection {
     type nat hook prerouting priority dstnat; policy accept;
-    ${from} ip daddr ${NEIGHBOUR_ADDRESS} meta l4proto { tcp, udp } th dport 53 goto to_resolver
-    ${from} ip daddr @never ip daddr != @permitted return
-    ${from} fib daddr type local return
-    ${from} meta l4proto tcp iifname vmap @redirected_slot
+    ${from} goto redirection_of_slot
+  }
+  chain redirection_of_slot {
+    ip daddr ${NEIGHBOUR_ADDRESS} meta l4proto { tcp, udp } th dport 53 goto to_resolver
+    meta l4proto tcp iifname vmap @redirected_slot
   }
   chain to_machine {
     type filter hook input priority filter; policy accept;
@@ -235,6 +236,9 @@ export function policyScript(names: TableNames, index: number, policy: EgressPol
   if (allow.length > 0) lines.push(`${rule} ct original ip daddr ${set(allow)} return`);
   if (deny.length > 0) lines.push(`${rule} ct original ip daddr ${set(deny)} goto denied_${index}`);
   const redirect = `add rule inet ${table} redirect_${index}`;
+  if (proxy !== undefined || transforms.length > 0 || domains.length > 0) {
+    lines.push(`${redirect} ip daddr @never ip daddr != @permitted return`, `${redirect} fib daddr type local return`);
+  }
   if (proxy !== undefined) lines.push(`${redirect} goto to_proxy`);
   if (transforms.length > 0) lines.push(`${redirect} tcp dport { 80, 443 } goto to_proxy`);
   if (domains.length > 0 && allow.length > 0) lines.push(`${redirect} ip daddr ${set(allow)} return`);
