@@ -9,7 +9,15 @@ import { untilIdle } from './until-idle.ts';
 
 const runtimes: readonly RuntimeName[] = ['runsc', 'runc'];
 
-const KINDS = ['created', 'firstByte', 'firstAnswer', 'bareAgent', 'bareFirstByte', 'bareFirstAnswer'] as const;
+const KINDS = [
+  'created',
+  'firstByte',
+  'nextByte',
+  'firstAnswer',
+  'bareAgent',
+  'bareFirstByte',
+  'bareFirstAnswer',
+] as const;
 type Kind = (typeof KINDS)[number];
 type Times = Readonly<Record<Kind, number>>;
 
@@ -26,6 +34,7 @@ interface Contestant {
 const titles: Readonly<Record<Kind, string>> = {
   created: 'Sandbox.create() returns',
   firstByte: "first byte of a command's output",
+  nextByte: 'the same command again: first byte',
   firstAnswer: 'first answer of its public URL',
   bareAgent: 'bare run: first answer of the agent',
   bareFirstByte: "bare run: first byte of a command's output",
@@ -75,6 +84,8 @@ export async function benchmarkCreate(options: {
     console.log(title.padEnd(TITLE_WIDTH + 2) + SAMPLES_HEADING);
     for (const kind of KINDS) console.log(`  ${titles[kind].padEnd(TITLE_WIDTH)}${samples[kind]}`);
     const ratio = (ours: Kind, peer: Kind): string => (samples[ours].median / samples[peer].median).toFixed(2);
+    const above = samples.firstByte.median - samples.nextByte.median;
+    console.log(`  first output above the command's own time, medians: ${above.toFixed(0)} ms`);
     console.log(
       `  medians, Sandport's to the bare run's: return ${ratio('created', 'bareAgent')}, first output ${ratio('firstByte', 'bareFirstByte')}, first answer ${ratio('firstAnswer', 'bareFirstAnswer')}\n`,
     );
