@@ -30,7 +30,7 @@ interface Fault {
 }
 
 const faults: readonly Fault[] = [
-  { at: 'create:recorded', kept: 'running' },
+  { at: 'create:begun', kept: 'running' },
   { at: 'create:placed', kept: 'running' },
   { at: 'create:started', kept: 'running' },
   { at: 'create:running', kept: 'running', others: 1 },
@@ -46,7 +46,7 @@ const faults: readonly Fault[] = [
   { at: 'snapshot:held', kept: 'running' },
   { at: 'snapshot:written', kept: 'running' },
   { at: 'snapshot:recorded', kept: 'running', snapshots: 1 },
-  { at: 'fork:recorded', kept: 'running' },
+  { at: 'fork:begun', kept: 'running' },
   { at: 'fork:placed', kept: 'running' },
   { at: 'fork:started', kept: 'running' },
   { at: 'fork:running', kept: 'running', others: 1 },

@@ -168,18 +168,13 @@ export class Host {
    * Hands over a sandbox that was started ahead of time. Undefined when there is none, or when it failed: it is then
    * gone, and one that is started now takes its place.
    */
-  async startWarm(
-    source: StartSource,
-    identity: Identity,
-    placed: (placement: Placement) => void,
-  ): Promise<Placement | undefined> {
+  async startWarm(source: StartSource, identity: Identity): Promise<Placement | undefined> {
     if (source.kind !== 'template' || source.template.id !== this.#options.warm.template.id) return undefined;
     using _hold = this.#hold();
     const placement = await this.#warm.take();
     if (placement === undefined) return undefined;
     try {
       this.rouse(placement);
-      placed(placement);
       await this.#handOver(placement, identity);
       return placement;
     } catch (error) {

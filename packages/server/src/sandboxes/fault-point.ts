@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 const file = process.env.SANDPORT_FAULT_FILE;
 
 export type FaultPoint =
-  | 'create:recorded'
+  | 'create:begun'
   | 'create:placed'
   | 'create:started'
   | 'create:running'
@@ -20,7 +20,7 @@ export type FaultPoint =
   | 'snapshot:held'
   | 'snapshot:written'
   | 'snapshot:recorded'
-  | 'fork:recorded'
+  | 'fork:begun'
   | 'fork:placed'
   | 'fork:started'
   | 'fork:running'

@@ -28,7 +28,7 @@ let at: {
 beforeEach(() => {
   [ends, happened, at] = [[], [], {}];
   const store = {
-    insert: () => {},
+    all: () => [asked],
     update: (record: SandboxRecord) => {
       at.store?.(record);
       happened.push(`stored ${record.state}`);
@@ -39,7 +39,7 @@ beforeEach(() => {
     () => {},
     () => happened.push('not stored'),
   );
-  records.insert(asked);
+  records.load();
   core = {
     records,
     host: {

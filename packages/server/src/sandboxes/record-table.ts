@@ -1,4 +1,4 @@
-// All records, in memory and in the store: what is in memory is durable.
+// All records, in memory and in the store: what is in memory is durable, but for creations that have not come to an end.
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
 import type { SandboxRecord, SandboxStore } from './sandbox-record.ts';
 
@@ -7,6 +7,8 @@ export class RecordTable {
   readonly #onEvent: () => void;
   readonly #onError: (id: string, error: unknown) => void;
   readonly #records = new Map<string, SandboxRecord>();
+  /** Creations, which the store does not know. */
+  readonly #begun = new Set<string>();
 
   /**
    * @param onEvent called when an event is durable
@@ -24,14 +26,20 @@ export class RecordTable {
     return this.values();
   }
 
-  insert(record: SandboxRecord): void {
-    this.#store.insert(record);
+  /**
+   * Keeps a creation in memory alone, as often as it changes, until the first `update`: a crash before that leaves
+   * nothing that is anybody's.
+   */
+  begin(record: SandboxRecord): void {
     this.#records.set(record.id, record);
+    this.#begun.add(record.id);
   }
 
   /** @param event what the change is told as; it is durable with it, or neither is */
   update<R extends SandboxRecord>(record: R, event?: LifecycleEvent): R {
-    this.#store.update(record, event);
+    if (this.#begun.has(record.id)) this.#store.insert(record, event);
+    else this.#store.update(record, event);
+    this.#begun.delete(record.id);
     this.#records.set(record.id, record);
     if (event !== undefined) this.#onEvent();
     return record;
@@ -50,7 +58,7 @@ export class RecordTable {
   /** Removes a record of which nothing has come, in the same way. */
   forget(id: string): void {
     this.#records.delete(id);
-    this.#attempt(id, () => this.#store.delete(id));
+    if (!this.#begun.delete(id)) this.#attempt(id, () => this.#store.delete(id));
   }
 
   #attempt(id: string, change: () => void): void {
@@ -65,6 +73,7 @@ export class RecordTable {
   delete(id: string, event?: LifecycleEvent): void {
     this.#store.delete(id, event);
     this.#records.delete(id);
+    this.#begun.delete(id);
     if (event !== undefined) this.#onEvent();
   }
 

@@ -111,8 +111,9 @@ export type RunningSandbox = SandboxRecord & { readonly state: 'running'; readon
 
 /** Where records survive. Every method returns when its effect is durable. */
 export interface SandboxStore {
-  insert(record: SandboxRecord): void;
   /** @param event is durable with the change, or neither is */
+  insert(record: SandboxRecord, event?: LifecycleEvent): void;
+  /** @param event as of `insert` */
   update(record: SandboxRecord, event?: LifecycleEvent): void;
   delete(id: string, event?: LifecycleEvent): void;
   all(): SandboxRecord[];

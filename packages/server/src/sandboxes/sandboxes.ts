@@ -241,8 +241,8 @@ export class Sandboxes {
 
   async #create(record: SandboxRecord, options: StartOptions): Promise<RunningSandbox> {
     const { log } = this.#options;
-    this.#records.insert(record);
-    faultPoint(options.step === 'fork' ? 'fork:recorded' : 'create:recorded');
+    this.#records.begin(record);
+    faultPoint(options.step === 'fork' ? 'fork:begun' : 'create:begun');
     try {
       const running = await startSandbox(this.#core, record, options);
       const ms = running.startedAt - record.startedAt;

@@ -30,12 +30,14 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
     ...(source.kind === 'snapshot' && { previousControlToken: tokens.agentControl(options.agentOf ?? record.id) }),
   };
   const placed = (place: Placement): void => {
-    records.update({ ...record, placement: place });
+    const asPlaced = { ...record, placement: place };
+    if (step === 'resume') records.update(asPlaced);
+    else records.begin(asPlaced);
     faultPoint(`${step}:placed`);
   };
   core.assertOpen();
   const begun = now();
-  const warm = await host.startWarm(source, identity, placed);
+  const warm = await host.startWarm(source, identity);
   const placement =
     warm ??
     (await core.starts.run(() => {

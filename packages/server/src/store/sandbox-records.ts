@@ -43,8 +43,8 @@ export class SandboxRecords implements SandboxStore {
     this.#all = database.prepare('SELECT * FROM sandboxes');
   }
 
-  insert(record: SandboxRecord): void {
-    this.#insert.run(record.id, ...this.#columns(record));
+  insert(record: SandboxRecord, event?: LifecycleEvent): void {
+    this.#with(event, () => this.#insert.run(record.id, ...this.#columns(record)));
   }
 
   update(record: SandboxRecord, event?: LifecycleEvent): void {
