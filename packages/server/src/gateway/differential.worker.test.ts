@@ -177,15 +177,24 @@ describe('what is forwarded', () => {
     const payloads = fc.sample(payload, { seed: SEED, numRuns: PAYLOADS });
     let next = 0;
     let answered = 0;
+    /** Payloads after an answer of which only one of the two servers was asked more. */
+    const cutShort = new Set<string>();
     const work = async (): Promise<void> => {
       for (let i = next++; i < payloads.length; i = next++) {
         const { messages, cut } = payloads[i]!;
         // The number of the payload goes into every target, so that what was read can be told apart.
         const text = messages.join('').replace(/( |@)\/(?=[a%/d])/g, `$1/${i}/`);
+        const answers: string[][] = [];
         for (const host of hosts) {
           const answer = await send(text.replaceAll(HOST, host), cut);
           answered += answer.match(/HTTP\/1\.1 200/g)?.length ?? 0;
+          answers.push(answer.split(/(?=HTTP\/1\.1 \d{3} )/));
         }
+        const [shorter, longer] = answers.sort((a, b) => a.length - b.length) as [string[], string[]];
+        if (shorter.length === longer.length) continue;
+        // A server may refuse a request before its body has come, which ends the connection: it depends on the moment.
+        assert.match(shorter.at(-1) ?? '', /^HTTP\/1\.1 [45].*\r\nConnection: close\r\n/s);
+        cutShort.add(String(i));
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
@@ -204,7 +213,9 @@ describe('what is forwarded', () => {
     }
     for (const entry of byNode) assert.equal(entry.endsWith(` ${hosts[0]}`), true, `Node read ${entry}`);
     const known = byNginx.filter((entry) => METHODS.includes(entry.split(' ')[0]!)).toSorted();
-    assert.deepEqual(known, byNode);
+    const isWhole = (entry: string): boolean => !cutShort.has(/ (?:http:\/\/[^/]*)?\/(\d+)\//.exec(entry)?.[1] ?? '');
+    assert.deepEqual(known.filter(isWhole), byNode.filter(isWhole));
+    assert.ok(cutShort.size < 20, `${cutShort.size} payloads were cut short`);
     // Node refuses methods it does not know; a body that the client did not finish is cut.
     for (const error of nodeErrors) assert.match(error, /^(HPE_INVALID_METHOD|HPE_INVALID_EOF_STATE|ECONNRESET)$/);
     t.diagnostic(`${byNode.length} requests were read by both, ${answered} answers`);
