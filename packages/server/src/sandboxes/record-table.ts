@@ -26,10 +26,7 @@ export class RecordTable {
     return this.values();
   }
 
-  /**
-   * Keeps a creation in memory alone, as often as it changes, until the first `update`: a crash before that leaves
-   * nothing that is anybody's.
-   */
+  /** Keeps a creation in memory alone until the first `update`: a crash before that leaves nothing that is anybody's. */
   begin(record: SandboxRecord): void {
     this.#records.set(record.id, record);
     this.#begun.add(record.id);

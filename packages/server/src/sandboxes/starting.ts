@@ -30,9 +30,8 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
     ...(source.kind === 'snapshot' && { previousControlToken: tokens.agentControl(options.agentOf ?? record.id) }),
   };
   const placed = (place: Placement): void => {
-    const asPlaced = { ...record, placement: place };
-    if (step === 'resume') records.update(asPlaced);
-    else records.begin(asPlaced);
+    // A creation is nobody's until it runs: what is left of it after a crash is removed wherever it was.
+    if (step === 'resume') records.update({ ...record, placement: place });
     faultPoint(`${step}:placed`);
   };
   core.assertOpen();

@@ -1,9 +1,10 @@
 // The nftables text of an instance's table. Every slot has chains of its own, found by the interface it sends through.
 // A connection that passes its slot's rules gets the mark of these rules, and its packets are not held against them
-// again; rules that replace them have another mark, so that what they deny ends with its next packet. Ranges are anonymous sets of a rule: nft has to read back all named sets before it adds to one. The same
-// rules are for both directions, as sets cost what a change takes: they look at the address that the sandbox connected
-// to, which conntrack knows of packets that come in. What it does not know, or takes for a part of something else, such
-// as errors about a connection that name another host, does not leave.
+// again; rules that replace them have another mark, so that what they deny ends with its next packet. Ranges are
+// anonymous sets of a rule: nft has to read back all named sets before it adds to one. The same rules are for both
+// directions, as sets cost what a change takes: they look at the address that the sandbox connected to, which conntrack
+// knows of packets that come in. What it does not know, or takes for a part of something else, such as errors about a
+// connection that name another host, does not leave.
 import { isIPv4 } from 'node:net';
 import type { EgressPorts } from '../../egress/messages.ts';
 import { CUT, freshMark } from './connection-mark.ts';
