@@ -91,9 +91,9 @@ table inet ${table} {
   }
   chain to_machine {
     type filter hook input priority filter; policy accept;
+    ${from} ct status dnat jump from_redirected
     ${from} ct state established ct direction reply accept
     ${from} ct state related accept
-    ${from} ct status dnat jump from_redirected
     ${from} iifname vmap @refused_slot
     ${from} goto refuse
     ip daddr != 127.0.0.0/8 jump guard_egress_process
@@ -106,7 +106,7 @@ table inet ${table} {
     ${to} drop
   }
   chain egress_process {
-    ct direction reply accept
+    ct state established accept
     meta l4proto { tcp, udp } th dport 53 ip daddr @nameservers accept
     meta l4proto { tcp, udp } th dport 53 ip6 daddr @nameservers6 accept
     meta nfproto ipv6 goto refuse
@@ -133,8 +133,8 @@ export function portsScript({ table }: TableNames, { dns, proxy }: EgressPorts):
     ...chains.map((chain) => `flush chain inet ${table} ${chain}`),
     `${add} to_resolver meta l4proto { tcp, udp } redirect to :${dns}`,
     `${add} to_proxy meta l4proto tcp redirect to :${proxy}`,
-    `${add} from_redirected meta l4proto { tcp, udp } th dport ${dns} accept`,
     `${add} from_redirected tcp dport ${proxy} accept`,
+    `${add} from_redirected meta l4proto { tcp, udp } th dport ${dns} accept`,
     `${add} guard_egress_process meta l4proto { tcp, udp } th dport { ${dns}, ${proxy} } drop`,
     '',
   ].join('\n');
