@@ -1,11 +1,11 @@
-// Runs in the namespace that is measured: `client.ts HOST plain|tls NAME BYTES SECONDS`. Downloads once, then makes new
-// connections for a while, one request each; prints bytes and connections a second.
+// Runs in the namespace that is measured. `client.ts HOST plain|tls NAME bytes COUNT` downloads once, and prints how many
+// bytes and in how many seconds; `connections COUNT SECONDS` in place of it makes new connections for a while, so many at
+// once, one request each, and prints how many and in how many seconds.
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-const PARALLEL = 8;
-const [host = '', kind, name = '', bytesText, secondsText] = process.argv.slice(2);
-const bytes = Number(bytesText);
+const [host = '', kind, name = '', what, countText, secondsText] = process.argv.slice(2);
+const wanted = Number(countText);
 const buffer = Buffer.alloc(256 * 1024);
 
 /** Resolves with what the answer had of bytes. */
@@ -29,22 +29,23 @@ function get(path: string): Promise<number> {
   });
 }
 
+async function download(): Promise<number> {
+  const received = await get(`/bytes/${wanted}`);
+  if (received < wanted) throw new Error(`${received} bytes of ${wanted}`);
+  return received;
+}
+
+async function makeConnections(): Promise<number> {
+  const end = performance.now() + 1000 * Number(secondsText);
+  const made = Array.from({ length: wanted }, async () => {
+    let count = 0;
+    for (; performance.now() < end; count++) if ((await get('/')) === 0) throw new Error('no answer');
+    return count;
+  });
+  return (await Promise.all(made)).reduce((sum, count) => sum + count, 0);
+}
+
 await get('/');
 const started = performance.now();
-const received = await get(`/bytes/${bytes}`);
-if (received < bytes) throw new Error(`${received} bytes of ${bytes}`);
-const bytesPerSecond = (received * 1000) / (performance.now() - started);
-
-let connections = 0;
-const begun = performance.now();
-const end = begun + 1000 * Number(secondsText);
-await Promise.all(
-  Array.from({ length: PARALLEL }, async () => {
-    while (performance.now() < end) {
-      if ((await get('/')) === 0) throw new Error('no answer');
-      connections++;
-    }
-  }),
-);
-const connectionsPerSecond = (connections * 1000) / (performance.now() - begun);
-console.log(JSON.stringify({ bytesPerSecond, connections, connectionsPerSecond }));
+const count = await (what === 'bytes' ? download() : makeConnections());
+console.log(JSON.stringify({ count, seconds: (performance.now() - started) / 1000 }));

@@ -22,8 +22,12 @@ const NAMES = slotNames('bench2');
 /** The last block; a Sandport that runs beside takes others first. */
 const BLOCK = '198.19.248.0/21';
 const SLOT = { index: 0, address: '198.19.248.1' };
-const BYTES = 200_000_000;
-const SECONDS = 3;
+/** Takes a second or two: less is over before all that takes part has come up to speed. */
+const BYTES = 2_000_000_000;
+/** New connections under way at once: how long one takes counts with few, with many what the processors can do. */
+const FEW = 8;
+const MANY = 100;
+const SECONDS = 2;
 const NAME = 'allowed.test';
 
 type Kind = 'plain' | 'tls';
@@ -35,14 +39,20 @@ interface Case {
   readonly way: EgressPolicy | 'bare' | 'haproxy';
 }
 
+interface Count {
+  readonly count: number;
+  readonly seconds: number;
+}
+
+/** All by the second. */
 interface Rates {
-  readonly bytesPerSecond: number;
-  readonly connections: number;
-  readonly connectionsPerSecond: number;
+  readonly bytes: number;
+  readonly few: number;
+  readonly many: number;
 }
 
 interface Measured extends Rates {
-  /** Of what stands between for a connection, the download's share included. */
+  /** Of what stands between for a connection, with many at once. */
   readonly proxySeconds: number;
 }
 
@@ -92,7 +102,7 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
   const host = outside.hosts[0];
   await using haproxy = await startHaproxy(proxied, { directory: directory.path, host, name: NAME });
   const changes = new Map(CASES.map(({ label }) => [label, new Samples()]));
-  const measured = new Map(CASES.map(({ label }) => [label, [] as Measured[]]));
+  const results = new Map(CASES.map(({ label }) => [label, [] as Measured[]]));
   // The first round is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (const { label, kind, way } of CASES) {
@@ -103,16 +113,15 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
       const peers = { bare: bare.name, haproxy: proxied.name };
       const namespace = typeof way === 'object' ? `${NAMES.namespacePrefix}${SLOT.index}` : peers[way];
       const proxy = way === 'haproxy' ? [haproxy.pid] : own;
-      const cpu = cpuSeconds(proxy);
-      const rates = await measure(namespace, host, kind).catch((error: Error) => {
+      const measured = await measure(namespace, host, { kind, proxy }).catch((error: Error) => {
         throw new Error(`${label}: ${error.message}`, { cause: error });
       });
       if (round === 0) continue;
       changes.get(label)!.add(change);
-      measured.get(label)!.push({ ...rates, proxySeconds: (cpuSeconds(proxy) - cpu) / rates.connections });
+      results.get(label)!.push(measured);
     }
   }
-  print(measured, changes);
+  print(results, changes);
 }
 
 /**
@@ -126,10 +135,22 @@ async function forgetAtOnce(outside: Outside): Promise<void> {
   await runCommand('ip', ['netns', 'exec', outside.namespace, 'sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=0']);
 }
 
-async function measure(namespace: string, host: string, kind: Kind): Promise<Rates> {
-  const client = [process.execPath, CLIENT, host, kind, NAME, String(BYTES), String(SECONDS)];
-  const text = await runCommand('ip', ['netns', 'exec', namespace, ...client], { timeoutMs: 120_000 });
-  return JSON.parse(text) as Rates;
+async function measure(
+  namespace: string,
+  host: string,
+  { kind, proxy }: { readonly kind: Kind; readonly proxy: readonly number[] },
+): Promise<Measured> {
+  const run = async (...what: readonly (string | number)[]): Promise<Count> => {
+    const client = [process.execPath, CLIENT, host, kind, NAME, ...what.map(String)];
+    const text = await runCommand('ip', ['netns', 'exec', namespace, ...client], { timeoutMs: 120_000 });
+    return JSON.parse(text) as Count;
+  };
+  const rate = ({ count, seconds }: Count): number => count / seconds;
+  const bytes = rate(await run('bytes', BYTES));
+  const few = rate(await run('connections', FEW, SECONDS));
+  const cpu = cpuSeconds(proxy);
+  const many = await run('connections', MANY, SECONDS);
+  return { bytes, few, many: rate(many), proxySeconds: (cpuSeconds(proxy) - cpu) / many.count };
 }
 
 /** Denied ranges, none of which is looked for: the host that is asked stands behind all of them. */
@@ -137,22 +158,20 @@ function ranges(count: number): EgressPolicy {
   return { ...OPEN, deny: Array.from({ length: count }, (_, index) => `${toDotted(2 ** 24 + index * 512)}/24`) };
 }
 
-function print(measured: ReadonlyMap<string, readonly Measured[]>, changes: ReadonlyMap<string, Samples>): void {
-  const heading = ['', 'MB/s', 'bare / it', 'conn/s', 'bare / it', 'proxy us', 'change ms'];
-  console.log(row(heading));
+function print(results: ReadonlyMap<string, readonly Measured[]>, changes: ReadonlyMap<string, Samples>): void {
+  const rates = [`conn/s, ${FEW}`, 'bare / it', `${MANY} at once`, 'bare / it'];
+  console.log(row(['', 'MB/s', 'bare / it', ...rates, 'proxy us', 'change ms']));
   for (const { label, kind, way } of CASES) {
-    const own = measured.get(label)!;
-    const peer = measured.get(kind === 'tls' ? 'bare, TLS' : 'bare')!;
-    const ratio = (key: 'bytesPerSecond' | 'connectionsPerSecond'): string =>
-      `${median(own.map((one, index) => peer[index]![key] / one[key])).toFixed(2)} x`;
-    const bytes = (median(own.map(({ bytesPerSecond }) => bytesPerSecond)) / 1e6).toFixed(0);
-    const connections = median(own.map(({ connectionsPerSecond }) => connectionsPerSecond)).toFixed(0);
+    const own = results.get(label)!;
+    const peer = results.get(kind === 'tls' ? 'bare, TLS' : 'bare')!;
+    const columns = (key: keyof Rates, unit = 1): readonly string[] => [
+      (median(own.map((one) => one[key])) / unit).toFixed(0),
+      `${median(own.map((one, index) => peer[index]![key] / one[key])).toFixed(2)} x`,
+    ];
     const change = typeof way === 'object' ? changes.get(label)!.median.toFixed(0) : '';
     const hasProxy = way === byName || way === 'haproxy';
     const proxy = hasProxy ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
-    console.log(
-      row([label, bytes, ratio('bytesPerSecond'), connections, ratio('connectionsPerSecond'), proxy, change]),
-    );
+    console.log(row([label, ...columns('bytes', 1e6), ...columns('few'), ...columns('many'), proxy, change]));
   }
 }
 
