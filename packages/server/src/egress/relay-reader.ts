@@ -1,53 +1,93 @@
-// Reads one side of a relayed connection into memory that is used again, and writes what it brings to the other side.
+// Reads one side of a relayed connection into memory that is used again, and writes what it brings to the other side. Of a
+// large body that nobody looks at only the beginning of each piece is read: the rest is moved within the kernel.
 import type { Socket } from 'node:net';
 import { ReadBuffers, sharedBuffer } from '../gateway/read-buffers.ts';
 import { type Reader, readInto } from '../gateway/read-into.ts';
+import { KernelPipe } from './kernel-pipe.ts';
 import { LightSocket } from './light-socket.ts';
 import type { RelaySocket } from './relay-socket.ts';
 
-/** Worth a buffer of its own for a while, out of which bytes are written on without a copy. */
+/** Worth a pipe for a while, or a buffer of its own out of which bytes are written on without a copy. */
 const LARGE_READ = 16_384;
+/** Until others have their turn. */
+const MOST_AT_ONCE = 1_048_576;
+/** Of all connections whose bytes are moved: read into to learn that there are some. */
+const beginning = Buffer.allocUnsafeSlow(4096);
 
-/** What of the bytes may go on to the other side: a part of them, or others. */
-export type Filter = (bytes: Buffer) => Buffer;
+export interface Passage {
+  /** Called with the number of bytes that came. */
+  readonly count: (bytes: number) => void;
+  /** What of the bytes may go on to the other side: a part of them, or others. Without it all go on unread. */
+  readonly filter?: ((bytes: Buffer) => Buffer) | undefined;
+}
 
 export class RelayReader {
   readonly #from: RelaySocket;
   readonly #to: RelaySocket;
-  readonly #filter: Filter;
+  readonly #passage: Passage;
   readonly #buffers = new ReadBuffers();
+  #pipe: KernelPipe | undefined;
+  /** For the other side to take what is in the pipe. */
+  #waits = false;
   #isLarge = false;
 
-  constructor(from: RelaySocket, to: RelaySocket, filter: Filter) {
+  constructor(from: RelaySocket, to: RelaySocket, passage: Passage) {
     this.#from = from;
     this.#to = to;
-    this.#filter = filter;
+    this.#passage = passage;
   }
 
   /** Begins, or goes on once the other side has room again. */
   start(): void {
-    const reader: Reader = {
-      read: (length, buf) => {
-        this.#isLarge = length >= LARGE_READ;
-        this.#forward(buf, length);
-      },
-      next: () => this.#buffers.next(this.#isLarge),
-    };
+    const reader: Reader = { read: (length, buf) => this.#read(buf, length), next: () => this.#next() };
     const from = this.#from;
     if (from instanceof LightSocket) from.readInto(sharedBuffer, reader);
     else if (!readInto(from as Socket, sharedBuffer, reader))
-      this.#from.on('data', (chunk: Buffer) => this.#pass(this.#filter(chunk)));
+      this.#from.on('data', (chunk: Buffer) => this.#pass(this.#look(chunk)));
     this.#to.on('drain', () => this.#resume());
-    this.#from.once('close', () => this.#buffers.release());
+    this.#from.once('close', () => {
+      this.#buffers.release();
+      this.#returnPipe();
+    });
     this.#from.resume();
   }
 
+  #look(bytes: Buffer): Buffer {
+    this.#passage.count(bytes.length);
+    return this.#passage.filter?.(bytes) ?? bytes;
+  }
+
   /** Of bytes in a buffer that is read into again. */
-  #forward(buf: Buffer, length: number): void {
-    const bytes = this.#filter(buf.subarray(0, length));
-    if (bytes.buffer !== buf.buffer) this.#pass(bytes);
-    else if (this.#buffers.owns(buf)) this.#lend(bytes);
-    else this.#pass(Buffer.from(bytes));
+  #read(buf: Buffer, length: number): void {
+    this.#isLarge = length >= LARGE_READ;
+    const bytes = this.#look(buf.subarray(0, length));
+    const isFull = length === buf.length;
+    // Nothing may overtake what is still to be written.
+    if (this.#pipe !== undefined && isFull && this.#to.writableLength === 0) this.#move(this.#pipe, bytes);
+    else if (this.#buffers.owns(buf) && bytes.buffer === buf.buffer) this.#lend(bytes);
+    else this.#pass(bytes.buffer === buf.buffer ? Buffer.from(bytes) : bytes);
+  }
+
+  /** Where to read next; undefined: as before. */
+  #next(): Buffer | undefined {
+    if (this.#pipe !== undefined) {
+      if (this.#isLarge || this.#waits) return undefined;
+      this.#returnPipe();
+      return sharedBuffer;
+    }
+    if (this.#isLarge && this.#mayMove() && !this.#buffers.waiting) {
+      this.#pipe = KernelPipe.lend();
+      if (this.#pipe !== undefined) {
+        this.#buffers.release();
+        return beginning;
+      }
+    }
+    return this.#buffers.next(this.#isLarge);
+  }
+
+  #mayMove(): boolean {
+    const { filter } = this.#passage;
+    return filter === undefined && this.#from instanceof LightSocket && this.#to instanceof LightSocket;
   }
 
   #pass(bytes: Buffer): void {
@@ -66,7 +106,53 @@ export class RelayReader {
     this.#from.pause();
   }
 
+  /** What was read, and all that has come behind it. */
+  #move(pipe: KernelPipe, first: Buffer): void {
+    pipe.put(first);
+    for (let moved = 0; moved < MOST_AT_ONCE; ) {
+      const length = pipe.fill((this.#from as LightSocket).fd);
+      if (length > 0) {
+        moved += length;
+        this.#passage.count(length);
+        this.#isLarge ||= moved >= LARGE_READ;
+      }
+      if (!this.#empty(pipe) || length <= 0) break;
+    }
+  }
+
+  /** Returns whether the pipe is empty; if it is not, nothing is read until it is. */
+  #empty(pipe: KernelPipe): boolean {
+    const to = this.#to as LightSocket;
+    while (pipe.length > 0) {
+      if (pipe.empty(to.fd) > 0) continue;
+      // A write waits for room, and finds out why there is none where there will never be.
+      let isDone = false;
+      to.write(pipe.take(), () => {
+        isDone = true;
+        if (this.#waits) this.#goOn();
+      });
+      if (!isDone) {
+        this.#waits = true;
+        this.#from.pause();
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** There is room again. */
+  #goOn(): void {
+    this.#waits = false;
+    if (this.#pipe === undefined || this.#empty(this.#pipe)) this.#resume();
+  }
+
+  #returnPipe(): void {
+    this.#pipe?.giveBack();
+    this.#pipe = undefined;
+    this.#waits = false;
+  }
+
   #resume(): void {
-    if (!this.#buffers.waiting && !this.#to.writableNeedDrain) this.#from.resume();
+    if (!this.#waits && !this.#buffers.waiting && !this.#to.writableNeedDrain) this.#from.resume();
   }
 }

@@ -1,15 +1,18 @@
 // Ends of connections that are out of order: nothing that one side has sent is lost on its way to the other.
 import assert from 'node:assert/strict';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MAX_PIPES } from './kernel-pipe.ts';
 import { LightSocket, takeLightSockets } from './light-socket.ts';
 import { unacknowledgedBytes } from './native-sockets.ts';
 import { readPastWriteErrors } from './read-past-write-errors.ts';
 import type { RelaySocket } from './relay-socket.ts';
 import { RequestGuard } from './request-guard.ts';
-import { splice } from './splice.ts';
+import { type ByteCount, splice } from './splice.ts';
 
 const LARGE = Buffer.alloc(400_000, 'answer ');
 
@@ -85,6 +88,54 @@ async function drain(socket: RelaySocket): Promise<{ readonly text: string; read
     if (socket instanceof Socket) socket.on('error', onError);
     socket.resume();
   });
+}
+
+/** Of any size, so that some are moved and others written. */
+function sendInPieces(socket: Socket, body: Buffer): void {
+  let sent = 0;
+  const send = (): void => {
+    if (socket.destroyed) return;
+    const piece = body.subarray(sent, sent + 2 ** randomInt(4, 22));
+    sent += piece.length;
+    if (sent < body.length) socket.write(piece, () => setImmediate(send));
+    else socket.end(piece);
+  };
+  send();
+}
+
+/** All of it, with stops that last until the relay cannot go on either. */
+function readHaltingly(socket: Socket, count: ByteCount): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  return new Promise((resolve, reject) => {
+    socket.on('data', (chunk: Buffer) => {
+      if (chunks.push(chunk) % 64 > 0) return;
+      socket.pause();
+      void untilStuck(count).then(() => socket.resume());
+    });
+    socket.once('error', reject);
+    socket.once('end', () => resolve(Buffer.concat(chunks)));
+    socket.resume();
+  });
+}
+
+/** Some looks in a row have to find the same, as others may only have been slow. */
+async function untilStuck(count: ByteCount): Promise<void> {
+  let last = -1;
+  for (let same = 0; same < 5; await delay(5)) {
+    const passed = count.sentBytes + count.receivedBytes;
+    same = passed === last ? same + 1 : 0;
+    last = passed;
+  }
+}
+
+function openDescriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+async function untilAtMost(wanted: number, count: () => number): Promise<void> {
+  for (const deadline = performance.now() + 5000; count() > wanted; await delay(5)) {
+    assert(performance.now() < deadline, `${count()} are left, of at most ${wanted}`);
+  }
 }
 
 async function acknowledged(socket: Socket): Promise<void> {
@@ -178,6 +229,46 @@ for (const kind of ['on sockets', 'on handles'] as const)
         assert(up.text === head + body.toString() && up.end === 'end');
         await spliced;
       }
+    });
+
+    test('a large body reaches a reader that stops again and again, unchanged and counted', async () => {
+      await using resources = new AsyncDisposableStack();
+      const { client, inner, outer, server } = await relayed(kind, resources);
+      const body = randomBytes(30_000_000);
+      const count = { sentBytes: 0, receivedBytes: 0 };
+      const spliced = splice(inner, outer, count);
+      sendInPieces(client, body);
+      sendInPieces(server, body);
+      const received = await Promise.all([readHaltingly(client, count), readHaltingly(server, count)]);
+      for (const one of received) {
+        let at = 0;
+        while (at < body.length && one[at] === body[at]) at++;
+        const idx = at < body.length ? body.indexOf(one.subarray(at, at + 32)) : 0;
+        assert(
+          one.equals(body),
+          `${one.length} of ${body.length}, differs at ${at}, what is there is at ${idx}, one back ${one.length - at}`,
+        );
+      }
+      await spliced;
+      assert.deepEqual(count, { sentBytes: body.length, receivedBytes: body.length });
+    });
+
+    test('relays that are cut in the midst of large bodies leave no descriptors', async () => {
+      const before = openDescriptors();
+      const body = randomBytes(30_000_000);
+      for (let turn = 0; turn < 50; turn++) {
+        await using resources = new AsyncDisposableStack();
+        const { inner, outer, server } = await relayed(kind, resources);
+        const count = { sentBytes: 0, receivedBytes: 0 };
+        const spliced = splice(inner, outer, count);
+        server.end(body);
+        await untilStuck(count);
+        assert(count.receivedBytes < body.length);
+        inner.resetAndDestroy();
+        outer.resetAndDestroy();
+        await spliced;
+      }
+      await untilAtMost(before + 2 * MAX_PIPES, openDescriptors);
     });
 
     test('a refusal arrives behind the answers before it, though the client goes on sending', async () => {

@@ -1,7 +1,7 @@
 // Bytes both ways between two sockets, unread, or with a look at what the inner one sends.
 import { Socket } from 'node:net';
 import { readPastWriteErrors } from './read-past-write-errors.ts';
-import { type Filter, RelayReader } from './relay-reader.ts';
+import { type Passage, RelayReader } from './relay-reader.ts';
 import type { RelaySocket } from './relay-socket.ts';
 import type { RequestGuard } from './request-guard.ts';
 import { resetAfterData } from './reset-after-data.ts';
@@ -38,7 +38,7 @@ export function splice(
   return new Promise((resolve) => {
     let open = 2;
     let stopped = false;
-    const connect = (from: RelaySocket, to: RelaySocket, filter: Filter, onEnd: () => void): RelayReader => {
+    const connect = (from: RelaySocket, to: RelaySocket, passage: Passage, onEnd: () => void): RelayReader => {
       if (to instanceof Socket) readPastWriteErrors(to);
       from.on('end', onEnd);
       from.on('error', () => {});
@@ -46,13 +46,11 @@ export function splice(
         if (!from.readableEnded && !(stopped && from === inner)) resetAfterData(to);
         if (--open === 0) resolve();
       });
-      return new RelayReader(from, to, filter);
+      return new RelayReader(from, to, passage);
     };
-    const send: Filter = (bytes) => {
+    const check = (one: RequestGuard, bytes: Buffer): Buffer => {
       if (stopped) return NOTHING;
-      count.sentBytes += bytes.length;
-      if (guard === undefined) return bytes;
-      const checked = guard.take(bytes);
+      const checked = one.take(bytes);
       if (checked.stop) {
         stopped = true;
         // Behind what is about to be written.
@@ -60,12 +58,19 @@ export function splice(
       }
       return checked.bytes;
     };
-    const receive: Filter = (bytes) => {
-      count.receivedBytes += bytes.length;
-      return bytes;
+    const sent: Passage = {
+      count: (bytes) => {
+        if (!stopped) count.sentBytes += bytes;
+      },
+      filter: guard && ((bytes) => check(guard, bytes)),
     };
-    const fromInner = connect(inner, outer, send, () => outer.end());
-    const fromOuter = connect(outer, inner, receive, () => {
+    const received: Passage = {
+      count: (bytes) => {
+        count.receivedBytes += bytes;
+      },
+    };
+    const fromInner = connect(inner, outer, sent, () => outer.end());
+    const fromOuter = connect(outer, inner, received, () => {
       if (!stopped) return inner.end();
       if (refusal !== '') inner.write(refusal);
       inner.end();
@@ -73,7 +78,8 @@ export function splice(
       inner.once('close', () => clearTimeout(timer));
     });
     if (first !== undefined) {
-      const bytes = send(first);
+      sent.count(first.length);
+      const bytes = sent.filter?.(first) ?? first;
       if (bytes.length > 0) outer.write(bytes);
     }
     fromInner.start();
