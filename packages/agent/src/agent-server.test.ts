@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
+import { appendFileSync, existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AGENT_PROTOCOL_VERSION } from '@sandport/protocol/agent-port';
 import { createAgentServer } from './agent-server.ts';
+import { AgentClient, collect } from './testing/agent-client.ts';
 import { CONTROL_TOKEN, startAgent, startUninitialisedAgent, type TestAgent } from './testing/agent-process.ts';
 
 const TOKEN = 'access-token-of-the-test';
@@ -26,8 +27,11 @@ test('until init only health answers', async () => {
 
 test('until init a command can be rehearsed, which nobody sees of it afterwards', async () => {
   await using fresh = await startUninitialisedAgent();
+  const client = new AgentClient(fresh.url);
+  const process = { cmd: '/bin/sh', args: ['-c', 'id -u; pwd'], cwd: fresh.root };
   assert.equal((await fetch(`${fresh.url}/rehearsal`)).status, 503, 'not by GET');
-  assert.equal((await fetch(`${fresh.url}/rehearsal`, { method: 'POST' })).status, 204);
+  const rehearsed = await collect(client.stream('./rehearsal', { process }, { user: 'user' }));
+  assert.equal(rehearsed.stdout, `1000\n${fresh.root}\n`);
   assert.equal((await fresh.init()).status, 204);
   assert.equal((await fetch(`${fresh.url}/rehearsal`, { method: 'POST' })).status, 404);
   const listed = await fetch(`${fresh.url}/process.Process/List`, {
@@ -100,6 +104,19 @@ test('init writes the files that name the sandbox', async () => {
   assert.equal(read('.e2b'), 'ENV_ID=base\nTEMPLATE_ID=base\nBUILD_ID=\n');
   assert.equal(read('run/e2b/.E2B_SANDBOX_ID'), 'i0123456789abcdefghij');
   assert.equal(read('run/e2b/.E2B_SANDBOX'), 'true');
+});
+
+test('init once more leaves alone what stays the same, and replaces what does not', async () => {
+  await using fresh = await startAgent();
+  await fetch(`${fresh.url}/health`);
+  const hosts = join(fresh.root, 'etc/hosts');
+  appendFileSync(hosts, '192.0.2.1 added\n');
+  const machineId = readFileSync(join(fresh.root, 'etc/machine-id'), 'utf8');
+  assert.equal((await fresh.init({ sandboxId: 'iother', generation: '2' }, CONTROL_TOKEN)).status, 204);
+  await fetch(`${fresh.url}/health`);
+  assert.match(readFileSync(hosts, 'utf8'), /^192\.0\.2\.1 added$/m);
+  assert.equal(readFileSync(join(fresh.root, 'run/e2b/.E2B_SANDBOX_ID'), 'utf8'), 'iother');
+  assert.notEqual(readFileSync(join(fresh.root, 'etc/machine-id'), 'utf8'), machineId);
 });
 
 test('a dangling link of the image in place of resolv.conf is replaced', async () => {

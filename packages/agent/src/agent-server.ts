@@ -53,8 +53,7 @@ export function createAgentServer(root: string): Server {
     }
     // Of a sandbox that is nobody's yet.
     if (path === REHEARSAL_PATH && request.method === 'POST' && initialization.settings === undefined) {
-      await (await import('./process/rehearsal.ts')).rehearseCommand(root);
-      return answerEmpty(response);
+      return (await import('./process/rehearsal.ts')).serveRehearsal(request, response, root);
     }
     // A sandbox that waits for its first use has nothing to give back.
     memory.noteActivity();

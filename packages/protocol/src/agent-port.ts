@@ -4,5 +4,5 @@ export const AGENT_PORT = 49983;
 /** The agent's protocol level as the clients' version gates read it (`envdVersion` on the wire). */
 export const AGENT_PROTOCOL_VERSION = '0.6.13';
 
-/** Asked by POST, until the agent belongs to a sandbox: it runs a command that does nothing. */
+/** Until the agent belongs to a sandbox it answers here as `Start` of its process service does. */
 export const REHEARSAL_PATH = '/rehearsal';

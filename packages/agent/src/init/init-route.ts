@@ -13,6 +13,7 @@ import { trustVariables, writeTrustStore } from './trust-store.ts';
 export class Initialization {
   readonly #root: string;
   #settings: Settings | undefined;
+  #files: ReadonlyMap<string, string> | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -60,6 +61,8 @@ export class Initialization {
     this.#settings = settingsOf(init, trustVariables(this.#root, init.egressAuthority));
     // The host need not wait for the files, which take half of the time: no request comes in between.
     answer();
-    writeSystemFiles(this.#root, systemFiles(init, identity(init)));
+    const files = systemFiles(init, identity(init));
+    writeSystemFiles(this.#root, files, this.#files);
+    this.#files = files;
   }
 }

@@ -39,9 +39,19 @@ function machineId(sandboxId: string): string {
   return id.toString(16).padStart(32, '0');
 }
 
-/** Writes the files; one that cannot be written, as on a read-only root, is reported and left out. */
-export function writeSystemFiles(root: string, files: ReadonlyMap<string, string>): void {
+/**
+ * Writes the files; one that cannot be written, as on a read-only root, is reported and left out.
+ *
+ * @param before what was written last: files that are to stay as they were are left alone, also where somebody in the
+ *   sandbox has changed them since
+ */
+export function writeSystemFiles(
+  root: string,
+  files: ReadonlyMap<string, string>,
+  before: ReadonlyMap<string, string> = new Map(),
+): void {
   for (const [path, content] of files) {
+    if (before.get(path) === content) continue;
     try {
       writeSystemFile(join(root, path), content, path === SHELL_COMMAND_PATH ? 0o755 : 0o644);
     } catch (error) {

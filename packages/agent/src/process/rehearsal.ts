@@ -1,21 +1,18 @@
-// What a first command needs and later ones find: the library by which programs are started, the shell and its files.
-import { once } from 'node:events';
-import { findUser } from '../access/users.ts';
-import { commandEnvironment } from './environment.ts';
-import { launch } from './launch.ts';
+// What a first command needs and later ones find: the agent's own code, the library by which programs are started, the
+// shell and its files. A command of nobody's goes the way that all others go.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PROCESS_SERVICE } from '@sandport/protocol/process-rpc';
+import { serveMethod } from '../connect/serve-method.ts';
+import { processService } from './service.ts';
 
-/** Runs a login shell that does nothing. No error in an image without one. */
-export async function rehearseCommand(root: string): Promise<void> {
-  const user = findUser(root, 'root');
-  if (user === undefined) return;
-  const environment = commandEnvironment(user, new Map(), { envs: new Map(), pty: undefined });
-  const program = { cmd: '/bin/bash', args: ['-l', '-c', 'true'], cwd: '/' };
-  try {
-    const launched = await launch({ ...program, environment, user, stdin: false, terminal: undefined });
-    const outputs = launched.outputs.map(({ stream }) => once(stream.resume(), 'close'));
-    await new Promise<void>((resolve) => launched.onExit(() => resolve()));
-    await Promise.all(outputs);
-  } catch {
-    // The first command says it to the one who asks for it.
-  }
+/** Answers one `Start` of a process service of its own, which nobody can ask what ran in it. */
+export function serveRehearsal(request: IncomingMessage, response: ServerResponse, root: string): Promise<void> {
+  const service = processService(() => ({
+    defaultUser: 'root',
+    defaultWorkdir: undefined,
+    environment: new Map(),
+    root,
+  }));
+  const name = { service: PROCESS_SERVICE, method: 'Start' };
+  return serveMethod(service.methods.get(name.method)!, name, request, response);
 }

@@ -4,7 +4,9 @@ import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInit } from '@sandport/protocol/agent-init';
 import { AGENT_PORT, REHEARSAL_PATH } from '@sandport/protocol/agent-port';
+import { encodeFrame, STREAM_CONTENT_TYPE } from '@sandport/protocol/connect';
 import { SandportError } from '@sandport/protocol/errors';
+import type { Template } from './image/installation.ts';
 
 const POLL_MS = 4;
 const ATTEMPT_MS = 5000;
@@ -36,13 +38,24 @@ export async function initialiseAgent(
 
 /** Waits for the agent to answer, without telling it anything. Throws `agent_unreachable` as `initialiseAgent` does. */
 export async function untilAgentListens(place: AgentPlace, timeoutMs: number): Promise<void> {
-  const status = await untilAnswer(place, timeoutMs, () => send(place.address, 'GET', '/health', undefined, undefined));
+  const status = await untilAnswer(place, timeoutMs, () => send(place.address, 'GET', '/health'));
   if (status !== 204) throw new SandportError('agent_unreachable', `the agent is not well: status ${status}`);
 }
 
-/** Has the agent run a command that does nothing: the sandbox's first finds loaded what it needs. Never throws. */
-export async function rehearse(place: AgentPlace): Promise<void> {
-  await send(place.address, 'POST', REHEARSAL_PATH, undefined, undefined);
+/**
+ * Has the agent run a command that does nothing, as the user and where the first one will: that finds loaded what it
+ * needs. Never throws.
+ */
+export async function rehearse(
+  place: AgentPlace,
+  { defaultUser, defaultWorkdir }: Pick<Template, 'defaultUser' | 'defaultWorkdir'>,
+): Promise<void> {
+  const process = { cmd: '/bin/bash', args: ['-l', '-c', 'echo'], cwd: defaultWorkdir, envs: { LANG: 'C.UTF-8' } };
+  await send(place.address, 'POST', REHEARSAL_PATH, encodeFrame(0, { process, stdin: false }), {
+    'content-type': STREAM_CONTENT_TYPE,
+    'connect-protocol-version': '1',
+    authorization: `Basic ${Buffer.from(`${defaultUser}:`).toString('base64')}`,
+  });
 }
 
 async function untilAnswer(
@@ -63,7 +76,8 @@ async function untilAnswer(
 }
 
 function postInit(address: string, init: AgentInit, controlToken: string): Promise<number | string> {
-  return send(address, 'POST', '/init', JSON.stringify(init), controlToken);
+  const headers = { 'content-type': 'application/json', 'x-control-token': controlToken };
+  return send(address, 'POST', '/init', JSON.stringify(init), headers);
 }
 
 /** The status, or the code of the connection error. */
@@ -71,14 +85,12 @@ function send(
   address: string,
   method: string,
   path: string,
-  body: string | undefined,
-  controlToken: string | undefined,
+  body?: string | Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<number | string> {
   return new Promise((resolve) => {
-    const headers: Record<string, string> = { connection: 'close' };
-    if (body !== undefined) headers['content-type'] = 'application/json';
-    if (controlToken !== undefined) headers['x-control-token'] = controlToken;
-    const call = request({ host: address, port: AGENT_PORT, method, path, headers, agent: false });
+    const options = { method, path, headers: { ...headers, connection: 'close' }, agent: false };
+    const call = request({ host: address, port: AGENT_PORT, ...options });
     const timer = setTimeout(() => call.destroy(new Error('no answer')), ATTEMPT_MS);
     call.on('response', (response) => {
       let received = 0;

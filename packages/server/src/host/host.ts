@@ -1,5 +1,6 @@
 // This machine: starts a sandbox from what is ready, ends it, and knows after a restart what still runs.
 
+import { randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
@@ -15,9 +16,9 @@ import type { Template } from './image/installation.ts';
 import { type AddressBlock, takeAddressBlock } from './network/address-block.ts';
 import { Egress, type EgressReport } from './network/egress.ts';
 import { type EgressPolicy, EVERYTHING, OPEN } from './network/egress-policy.ts';
-import { slotNames } from './network/slot.ts';
+import { NEIGHBOUR_ADDRESS, slotNames } from './network/slot.ts';
 import { Slots } from './network/slots.ts';
-import type { Identity, Origin, Placement, StartSource } from './placement.ts';
+import { type Identity, type Origin, type Placement, SANDBOX_HOSTNAME, type StartSource } from './placement.ts';
 import { IdleSlack } from './runtime/idle-slack.ts';
 import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
@@ -54,6 +55,13 @@ export interface HostOptions {
   readonly onBackgroundError: (event: string, error: unknown) => void;
 }
 
+/** Started ahead of time, and nobody's yet. */
+interface WarmSandbox {
+  readonly placement: Placement;
+  /** What its agent knows the host by until it is handed over. */
+  readonly controlToken: string;
+}
+
 const AGENT_START_MS = 30_000;
 const CLOSED: EgressPolicy = { ...OPEN, deny: [EVERYTHING] };
 const RUN_DIRECTORY = '/run/sandport';
@@ -67,7 +75,7 @@ export class Host {
   readonly #disks: DiskStore;
   readonly #containers: Containers;
   readonly #saved: SavedSandboxes;
-  readonly #warm: WarmPool<Placement>;
+  readonly #warm: WarmPool<WarmSandbox>;
   readonly #idleSlack = new IdleSlack();
 
   private constructor(options: HostOptions, runtime: Runtime, block: AddressBlock) {
@@ -116,11 +124,11 @@ export class Host {
       mostPrepared: options.warm.most,
       onPrepareError: (error) => onBackgroundError('no container prepared', error),
     });
-    this.#warm = new WarmPool<Placement>({
+    this.#warm = new WarmPool<WarmSandbox>({
       bounds: options.warm,
       make: () => this.#makeWarm(),
-      destroy: (placement) => this.remove(placement),
-      isUsable: ({ container }) => this.#containers.isAlive(container),
+      destroy: ({ placement }) => this.remove(placement),
+      isUsable: ({ placement }) => this.#containers.isAlive(placement.container),
       onError: (error) => onBackgroundError('no sandbox started ahead of time', error),
     });
   }
@@ -171,11 +179,12 @@ export class Host {
   async startWarm(source: StartSource, identity: Identity): Promise<Placement | undefined> {
     if (source.kind !== 'template' || source.template.id !== this.#options.warm.template.id) return undefined;
     using _hold = this.#hold();
-    const placement = await this.#warm.take();
-    if (placement === undefined) return undefined;
+    const taken = await this.#warm.take();
+    if (taken === undefined) return undefined;
+    const { placement, controlToken } = taken;
     try {
       this.rouse(placement);
-      await this.#handOver(placement, identity);
+      await this.#handOver(placement, { ...identity, previousControlToken: controlToken });
       return placement;
     } catch (error) {
       this.#options.onBackgroundError('a sandbox started ahead of time was of no use', error);
@@ -229,15 +238,18 @@ export class Host {
     return holds;
   }
 
-  async #makeWarm(): Promise<Placement> {
+  async #makeWarm(): Promise<WarmSandbox> {
     const { template } = this.#options.warm;
     // With the rules that most sandboxes have: nothing runs in it that could make use of them before it is handed over.
     const origin = await this.#origin({ kind: 'template', template });
     const placement = await this.#containers.start(origin, OPEN, () => {});
     try {
-      await untilAgentListens(this.#agentOf(placement), AGENT_START_MS);
-      await rehearse(this.#agentOf(placement));
-      return placement;
+      const agent = this.#agentOf(placement);
+      await untilAgentListens(agent, AGENT_START_MS);
+      await rehearse(agent, template);
+      const init = initOfNobody(template);
+      await initialiseAgent(agent, init, AGENT_START_MS);
+      return { placement, controlToken: init.controlToken };
     } catch (error) {
       await this.remove(placement);
       throw error;
@@ -400,6 +412,25 @@ export class Host {
     await rm(join(RUN_DIRECTORY, this.#options.instance), { recursive: true, force: true });
     await this.#block.release();
   }
+}
+
+/**
+ * What the agent of one is told that is nobody's yet: being told once more takes it half of the time, as its files are
+ * there and its code has run.
+ */
+function initOfNobody({ id, defaultUser, defaultWorkdir, env }: Template): AgentInit {
+  return {
+    controlToken: randomBytes(32).toString('hex'),
+    sandboxId: 'nobody',
+    templateId: id,
+    envVars: env,
+    defaultUser,
+    defaultWorkdir,
+    hostname: SANDBOX_HOSTNAME,
+    nameservers: [NEIGHBOUR_ADDRESS],
+    domain: 'localhost',
+    now: Date.now(),
+  };
 }
 
 /** The hard limit that this process may hand on: more makes a runtime fail where root is not all-powerful. */

@@ -55,16 +55,19 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
     endAt: startedAt + record.endAt - record.startedAt,
     placement,
   };
+  const route = runningRoute(running, tokens);
+  // Nobody knows a new sandbox before its client does: gateways may learn of it while its record is written.
+  const told = step === 'resume' ? undefined : routes.setRoute(route);
   try {
-    // The gateways know it before the client does, and the record is durable before either.
     records.update(running, lifecycleEvent(step === 'resume' ? 'resumed' : 'created', running, startedAt));
   } catch (error) {
+    if (told !== undefined) await routes.deleteRoute(record.id);
     await host.remove(placement);
     throw error;
   }
   faultPoint(`${step}:running`);
   timers.set(record.id, running.endAt);
-  await routes.setRoute(runningRoute(running, tokens));
+  await (told ?? routes.setRoute(route));
   return running;
 }
 
