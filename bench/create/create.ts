@@ -34,7 +34,7 @@ interface Contestant {
 const titles: Readonly<Record<Kind, string>> = {
   created: 'Sandbox.create() returns',
   firstByte: "first byte of a command's output",
-  nextByte: 'the same command again: first byte',
+  nextByte: 'the same command after a rest: first byte',
   firstAnswer: 'first answer of its public URL',
   bareAgent: 'bare run: first answer of the agent',
   bareFirstByte: "bare run: first byte of a command's output",
