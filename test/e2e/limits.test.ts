@@ -1,5 +1,7 @@
 // One sandbox at its limits leaves the others and the machine well.
 import assert from 'node:assert/strict';
+import { globSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
@@ -59,6 +61,16 @@ for (const runtime of runtimes) {
         await neighbourIsWell();
       });
     }
+
+    test('what the agent was started with is no way to write outside', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const writing = 'for fd in 0 1 2; do head -c 1M /dev/zero >> /proc/1/fd/$fd; done; echo $?';
+      assert.match((await sandbox.commands.run(writing, { user: 'root' })).stdout, /^\d+\n$/);
+      const logs = globSync(join(server.data, 'bundles/*/*.log'));
+      assert(logs.length > 0);
+      for (const log of logs) assert(statSync(log).size < 4096, log);
+      await sandbox.kill();
+    });
 
     test('a program that takes more memory than there is ends, and nobody else does', async () => {
       const sandbox = await Sandbox.create(server.options);

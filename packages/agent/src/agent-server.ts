@@ -12,6 +12,7 @@ import { answerEmpty, answerError, answerJson } from './http/json-answer.ts';
 import { Initialization } from './init/init-route.ts';
 import type { Settings } from './init/settings.ts';
 import { EventLog } from './logs/event-log.ts';
+import { reportProblem, reportProblemsTo } from './logs/problems.ts';
 import { logProcesses } from './logs/process-events.ts';
 import { IdleMemory } from './memory/idle-memory.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -29,6 +30,7 @@ const UNAUTHORIZED = 'unauthorized access, please provide a valid access token o
 export function createAgentServer(root: string): Server {
   const initialization = new Initialization(root);
   const log = new EventLog();
+  reportProblemsTo(log);
   const metrics = new Metrics();
   const memory = new IdleMemory(loadedLibc);
   const defaults = (): SandboxDefaults => {
@@ -85,8 +87,7 @@ export function createAgentServer(root: string): Server {
     // A client that goes away mid-answer is no failure of the agent.
     response.on('error', () => {});
     serve(request, response).catch((error: unknown) => {
-      log.add('error', 'agent', 'a request failed', { error: String(error) });
-      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+      reportProblem('a request failed', error);
       if (!response.headersSent) answerError(response, 500, 'internal error of the agent');
       else response.destroy();
     });

@@ -1,13 +1,14 @@
 // The agent: the first program of every sandbox. Serves commands to whoever holds the sandbox's token.
 import type { Server } from 'node:http';
 import { createAgentServer } from './agent-server.ts';
+import { leaveOutputs, reportProblem } from './logs/problems.ts';
 import { libc, reaper } from './native/system.ts';
 import { type AgentOptions, readOptions } from './options.ts';
 import { startSudoDaemon } from './sudo-daemon.ts';
 
 const options = readOptions(process.argv.slice(2));
 // Its end would end the sandbox with everything that runs in it; one request's failure is not worth that.
-process.on('uncaughtException', (error) => process.stderr.write(`${error.stack}\n`));
+process.on('uncaughtException', (error) => reportProblem('uncaught exception', error));
 // As the first process of a PID namespace it gets no default action for signals (pid_namespaces(7)).
 process.once('SIGTERM', () => process.exit(143));
 if (process.pid === 1) reaper.start(libc);
@@ -17,6 +18,7 @@ function listen(server: Server, { port, host }: Pick<AgentOptions, 'port' | 'hos
   server.once('listening', () => {
     const address = server.address();
     if (address !== null && typeof address !== 'string') process.stdout.write(`listening on port ${address.port}\n`);
+    leaveOutputs();
     if (process.pid === 1) startSudoDaemon();
   });
   server.once('error', (error: NodeJS.ErrnoException) => {

@@ -2,6 +2,7 @@
 // those who may use it; the agent, as the first process and root, starts it. Elsewhere it ends at once by itself.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { reportProblem } from './logs/problems.ts';
 
 const PROGRAM = '/usr/lib/sandport/sudod';
 
@@ -9,6 +10,6 @@ const PROGRAM = '/usr/lib/sandport/sudod';
 export function startSudoDaemon(): void {
   if (!existsSync(PROGRAM)) return;
   const daemon = spawn(PROGRAM, [], { stdio: 'ignore', detached: true, cwd: '/', env: {} });
-  daemon.on('error', (error) => process.stderr.write(`sudo is not available: ${error.message}\n`));
+  daemon.on('error', (error) => reportProblem('sudo is not available', error));
   daemon.unref();
 }

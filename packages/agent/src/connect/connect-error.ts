@@ -1,5 +1,6 @@
 // A failure of an RPC, with the code that the clients branch on.
 import type { ConnectCode, ConnectErrorBody } from '@sandport/protocol/connect';
+import { reportProblem } from '../logs/problems.ts';
 
 export class ConnectError extends Error {
   override name = 'ConnectError';
@@ -17,7 +18,7 @@ export class ConnectError extends Error {
   /** Anything thrown as an RPC failure; what was not meant for the client is logged and stays inside. */
   static from(error: unknown): ConnectError {
     if (error instanceof ConnectError) return error;
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    reportProblem('a call failed', error);
     return new ConnectError('internal', 'internal error of the agent');
   }
 }

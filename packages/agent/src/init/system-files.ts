@@ -3,6 +3,7 @@
 import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AgentInit } from '@sandport/protocol/agent-init';
+import { reportProblem } from '../logs/problems.ts';
 import { SHELL_COMMAND_PATH, shellCommand } from './shell-command.ts';
 
 /** The address every sandbox has inside; a name for it keeps `getfqdn` from asking the resolver. */
@@ -55,7 +56,7 @@ export function writeSystemFiles(
     try {
       writeSystemFile(join(root, path), content, path === SHELL_COMMAND_PATH ? 0o755 : 0o644);
     } catch (error) {
-      process.stderr.write(`${path} not written: ${String(error)}\n`);
+      reportProblem(`${path} not written`, error);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Makes programs of the sandbox trust the authority that signs for hosts whose requests get headers on their way out.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { reportProblem } from '../logs/problems.ts';
 
 /** Where Debian keeps what an administrator adds, and where Node is pointed to. */
 const AUTHORITY_FILE = '/usr/local/share/ca-certificates/sandport-egress.crt';
@@ -30,7 +31,7 @@ export function writeTrustStore(root: string, authority: string | undefined): vo
       writeFileSync(bundle, authority === undefined ? own : `${own}${gap}${BEGIN}${authority}${END}`, 'latin1');
     }
   } catch (error) {
-    process.stderr.write(`trust store not written: ${String(error)}\n`);
+    reportProblem('trust store not written', error);
   }
 }
 

@@ -1,4 +1,5 @@
 // The one connection to the C library, made when it is first needed, and the reaper that goes with it.
+import { reportProblem } from '../logs/problems.ts';
 import { Libc } from './libc.ts';
 import { Reaper } from './reaper.ts';
 
@@ -13,7 +14,7 @@ export function libc(): Libc | undefined {
     try {
       connection = { libc: new Libc() };
     } catch (error) {
-      process.stderr.write(`commands run without supplementary groups and real pipes: ${String(error)}\n`);
+      reportProblem('commands run without supplementary groups and real pipes', error);
       connection = { libc: undefined };
     }
   }
