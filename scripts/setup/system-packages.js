@@ -24,6 +24,8 @@ const needs = [
     present: () => hasArchiveKeys(),
   },
   program('mkfs.ext4', 'e2fsprogs'),
+  program('e2fsck', 'e2fsprogs'),
+  program('fsfreeze', 'util-linux'),
   program('unshare', 'util-linux'),
   program('setpriv', 'util-linux'),
   program('flock', 'util-linux'),

@@ -2,11 +2,12 @@
 // front of the real one does it. Afterwards each sandbox is as it was before, or as it was to be, and nothing is left.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
-import { mkdtempDisposable, readdir } from 'node:fs/promises';
+import { chmodSync, globSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable, readdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Sandbox } from 'e2b';
 import { Sandbox as OwnSandbox } from 'sandport';
 import { runtimes } from '../support/machine.ts';
@@ -35,7 +36,7 @@ for (const runtime of runtimes) {
         `#!/bin/sh
 read wanted mode < ${faultFile}
 for argument; do
-  case "$argument" in run|restore|checkpoint|delete|list) verb=$argument; break;; esac
+  case "$argument" in run|restore|checkpoint|delete|list|pause|resume) verb=$argument; break;; esac
 done
 if [ "$verb" = "$wanted" ]; then
   case $mode in
@@ -43,6 +44,7 @@ if [ "$verb" = "$wanted" ]; then
     hang) exec sleep 1000;;
     killed) kill -9 $$;;
     late) ${real} "$@"; echo "too late" >&2; exit 1;;
+    stuck) ${real} "$@"; exec sleep 1000;;
   esac
 fi
 exec ${real} "$@"
@@ -116,6 +118,68 @@ exec ${real} "$@"
       assert.equal(await sandbox.files.read('kept'), 'of before');
       await sandbox.kill();
     });
+
+    if (runtime === 'runc') {
+      const ticksOf = async () => {
+        const [path, ...more] = globSync(join(server.data, 'disks/*/mount/upper/home/user/ticks'));
+        assert(path !== undefined && more.length === 0);
+        return (await stat(path)).size;
+      };
+
+      test('a pause that fails leaves the sandbox running; in one that is paused nothing happens any more', async () => {
+        const sandbox = await Sandbox.create(server.options);
+        const { sandboxId } = sandbox;
+        const ticking = 'while sleep 0.01; do echo tick >> ticks; done';
+        await sandbox.commands.run(ticking, { background: true, timeoutMs: 0 });
+        const goesOn = async () => {
+          const before = await ticksOf().catch(() => 0);
+          await waitFor('it goes on', async () => (await ticksOf().catch(() => 0)) > before);
+        };
+        await goesOn();
+        for (const mode of common) {
+          const pausing = during(`pause ${mode}`, () =>
+            OwnSandbox.pause(sandboxId, { ...server.options, keepMemory: false }),
+          );
+          await assert.rejects(pausing, { code: 'sandbox_pause_failed' }, mode);
+          assert.equal((await sandbox.getInfo()).state, 'running');
+          await goesOn();
+          assert.equal((await sandbox.commands.run('echo well')).stdout, 'well\n');
+        }
+        // A crash in the midst of it leaves it stopped, until the next start.
+        set('pause stuck');
+        const pausing = OwnSandbox.pause(sandboxId, { ...server.options, keepMemory: false }).catch(() => {});
+        await waitFor('it stands still', async () => {
+          const before = await ticksOf();
+          await delay(200);
+          return (await ticksOf()) === before;
+        });
+        await server.crash();
+        await pausing;
+        set('none');
+        await server.launch();
+        assert.equal((await sandbox.getInfo()).state, 'running');
+        await goesOn();
+        // Its processes are there for as long as the runtime does not remove them.
+        await during('delete fail', async () => {
+          assert.equal(await sandbox.pause({ keepMemory: false }), true);
+          const written = await ticksOf();
+          await delay(200);
+          assert.equal(await ticksOf(), written);
+          // What the disk of the machine has, past the cache.
+          const [disk] = globSync(join(server.data, 'snapshots/*/content/disk'));
+          const copy = join(server.data, 'copy');
+          execFileSync('dd', [`if=${disk}`, `of=${copy}`, 'iflag=direct', 'bs=1M', 'conv=sparse'], { stdio: 'ignore' });
+          execFileSync('e2fsck', ['-fn', copy], { stdio: 'ignore' });
+          const kept = execFileSync('debugfs', ['-R', 'cat /upper/home/user/ticks', copy], {
+            stdio: ['ignore', 'pipe', 'ignore'],
+          });
+          assert.equal(kept.length, written);
+        });
+        await sandbox.connect();
+        assert.equal(await sandbox.files.read('ticks').then((text) => text.length), await ticksOf());
+        await sandbox.kill();
+      });
+    }
 
     if (runtime === 'runsc') {
       test('a pause, a snapshot and a fork that cannot be written leave the sandbox running, as it was', async () => {

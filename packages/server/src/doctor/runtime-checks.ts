@@ -13,6 +13,8 @@ const programs = {
   nsenter: 'util-linux',
   sysctl: 'procps',
   'mkfs.ext4': 'e2fsprogs',
+  e2fsck: 'e2fsprogs',
+  fsfreeze: 'util-linux',
 } as const;
 
 export const runtimeChecks: readonly Check[] = [

@@ -45,12 +45,16 @@ export class Containers {
     const { runtime, directory } = this.#options;
     const alive = new Set<string>();
     await runtime.endOrphans();
+    // A pause that was interrupted has stopped what is to go on, or to be removed.
+    if (runtime.freezer !== undefined)
+      for (const disk of await this.#options.disks.list()) await this.#options.disks.thaw(disk);
     const ending: Promise<void>[] = [];
     for (const container of await runtime.list()) {
       const identity = container.running ? identify(container.pid) : undefined;
       if (names.has(container.id) && identity !== undefined) {
         alive.add(container.id);
         this.#processes.set(container.id, identity);
+        await runtime.freezer?.thaw(container.id);
       } else {
         ending.push(this.#remove(container.id));
       }
@@ -139,9 +143,18 @@ export class Containers {
 
   /** The same for one whose disk may have a second name: another may use it only when this one has let go of it. */
   async removeSaved(placement: Placement): Promise<void> {
+    // Processes that have files open do not end on a disk that is frozen.
+    if (this.#options.runtime.freezer !== undefined) await this.#options.disks.thaw(placement.disk);
     await this.#remove(placement.container);
     await this.#options.disks.unmount(placement.disk);
     await this.remove(placement);
+  }
+
+  /** Has one go on that was stopped. */
+  async thaw({ container, disk }: Placement): Promise<void> {
+    const { runtime, disks } = this.#options;
+    await disks.thaw(disk);
+    await runtime.freezer?.thaw(container);
   }
 
   close(): Promise<void> {

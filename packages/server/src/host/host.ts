@@ -305,9 +305,9 @@ export class Host {
     return this.#saved.writeLast(placement, id, keepMemory);
   }
 
-  /** Lets a sandbox back on the network that was to be paused and is not. */
-  mend({ slot, address }: Placement): Promise<void> {
-    return this.#slots.mend({ index: slot, address });
+  /** Has a sandbox go on that was to be paused and is not. */
+  mend(placement: Placement): Promise<void> {
+    return this.#saved.goOn(placement);
   }
 
   /** Removes the place of a sandbox that has been paused. Can be repeated. */

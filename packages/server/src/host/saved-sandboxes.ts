@@ -65,16 +65,23 @@ export class SavedSandboxes {
   async writeLast(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
     const { runtime, slots } = this.#options;
     using _hold = this.#prepared.hold();
-    if (runtime.checkpoints === undefined && !keepMemory) return this.#writeDisk(placement, id);
-    // What it does between the checkpoint and its end is not in the snapshot, so nobody may see it.
+    // What it does between the snapshot and its end is not in the snapshot, so nobody may see it.
     await slots.cut(placement.slot);
     try {
+      if (runtime.checkpoints === undefined && !keepMemory) await this.#writeDisk(placement, id);
       // A runtime that keeps memory keeps files in it: without the one there are not the others.
-      await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
+      else await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
     } catch (error) {
-      await slots.mend({ index: placement.slot, address: placement.address });
+      await this.goOn(placement);
       throw error;
     }
+  }
+
+  /** Undoes what `writeLast` has done to a sandbox. */
+  async goOn(placement: Placement): Promise<void> {
+    const { runtime, slots, containers } = this.#options;
+    if (runtime.freezer !== undefined) await containers.thaw(placement);
+    await slots.mend({ index: placement.slot, address: placement.address });
   }
 
   has(id: string): boolean {
@@ -161,10 +168,11 @@ export class SavedSandboxes {
     }
   }
 
-  /** The disk gets a second name, and is what it will be when its processes have ended and it is unmounted. */
-  async #writeDisk({ basis, disk }: Placement, id: string): Promise<void> {
+  /** The processes stand still from now on, and the disk gets a second name. */
+  async #writeDisk({ basis, disk, container }: Placement, id: string): Promise<void> {
     const { runtime, disks } = this.#options;
     const manifest: SnapshotManifest = { runtime: runtime.name, kind: 'disk', ...basis };
+    await runtime.freezer?.freeze(container);
     await this.#store.create(id, manifest, (directory) => disks.save(disk, join(directory, DISK_FILE)));
   }
 }

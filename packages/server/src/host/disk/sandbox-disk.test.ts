@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempDisposable, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtempDisposable, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -117,6 +117,34 @@ test(
       await file.close();
     }
     await noLoopDevices(root);
+  },
+);
+
+test(
+  'a saved disk is whole as it stands, takes nothing more until it is thawed, and is repaired where the machine has stopped',
+  needsRoot,
+  async (context) => {
+    const { store, root } = await openStore(context);
+    const disk = await store.create(SIZE_MB);
+    await writeFile(join(disk.directory, 'before'), 'x'.repeat(100_000));
+    const saved = join(root, 'saved.ext4');
+    const copy = join(root, 'copy.ext4');
+    let written: Promise<void> | undefined;
+    try {
+      await store.save(disk.name, saved);
+      // The file as a machine that stops now has it: never unmounted.
+      await copyFile(saved, copy);
+      written = writeFile(join(disk.directory, 'after'), 'y');
+      const opened = await store.open(copy);
+      assert.equal(await readFile(join(opened.directory, 'before'), 'utf8'), 'x'.repeat(100_000));
+      assert.deepEqual((await readdir(opened.directory)).sort(), ['before', 'lost+found']);
+    } finally {
+      await store.thaw(disk.name);
+    }
+    await written;
+    await store.thaw(disk.name);
+    await store.thaw('unknown');
+    assert.equal(await readFile(join(disk.directory, 'after'), 'utf8'), 'y');
   },
 );
 

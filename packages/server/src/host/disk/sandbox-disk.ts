@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCommand } from '../run-command.ts';
+import { CommandError, runCommand } from '../run-command.ts';
 import { cloneFile } from './clone-file.ts';
 
 export interface SandboxDisk {
@@ -12,6 +12,9 @@ export interface SandboxDisk {
   readonly directory: string;
 }
 
+/** All that was written goes to the machine's disk before. */
+const FREEZE_MS = 120_000;
+const REPAIR_MS = 120_000;
 const UNMOUNT_MS = 5000;
 const UNMOUNT_RETRY_MS = 10;
 
@@ -33,12 +36,28 @@ export class DiskStore {
 
   /** Mounts what `save` has written. It is changed from now on: there is one file under two names. */
   async open(saved: string): Promise<SandboxDisk> {
-    return this.#mount(saved, link);
+    return this.#mount(saved, async (source, image) => {
+      await link(source, image);
+      await repair(image);
+    });
   }
 
-  /** Gives the disk a second name, under which it is whole after `unmount`. */
+  /**
+   * Gives the disk a second name, under which it is whole: frozen until `thaw`, so that all that was written is in its
+   * file and nothing comes after.
+   */
   async save(name: string, saved: string): Promise<void> {
+    await runCommand('fsfreeze', ['--freeze', this.directoryOf(name)], { timeoutMs: FREEZE_MS });
     await link(join(this.#root, name, 'image'), saved);
+  }
+
+  /** No error for one that is not frozen, or not there. */
+  async thaw(name: string): Promise<void> {
+    const directory = this.directoryOf(name);
+    if (!(await isMounted(directory))) return;
+    await runCommand('fsfreeze', ['--unfreeze', directory]).catch((error: unknown) => {
+      if (!/Invalid argument/.test(String(error))) throw error;
+    });
   }
 
   /** Unmounts a disk, so that all that was written is in its file. Fails while something uses it. */
@@ -123,6 +142,26 @@ export class DiskStore {
       throw error;
     }
     return path;
+  }
+}
+
+/** What was not unmounted, as the machine has stopped, is looked through; an error is thrown where it cannot be mended. */
+async function repair(image: string): Promise<void> {
+  if (await isClean(image)) return;
+  // -p mends what is safe to mend; 1 says that it did (e2fsck(8)).
+  await runCommand('e2fsck', ['-p', image], { timeoutMs: REPAIR_MS }).catch((error: unknown) => {
+    if (!(error instanceof CommandError && error.exitCode === 1)) throw error;
+  });
+}
+
+/** Whether the file system was unmounted: bit 0 of `s_state` of its superblock (ext4's on-disk format). */
+async function isClean(image: string): Promise<boolean> {
+  const file = await open(image, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 1024 + 0x3a);
+    return (buffer[0]! & 1) === 1;
+  } finally {
+    await file.close();
   }
 }
 

@@ -117,7 +117,18 @@ export class OciCommands {
     await mkdir(this.#stateDirectory, { recursive: true, mode: 0o700 });
     const text = await this.#command(['list', '--format', 'json']);
     const containers = (JSON.parse(text || 'null') ?? []) as ListedContainer[];
-    return containers.map(({ id, pid, status }) => ({ id, pid, running: status === 'running' }));
+    return containers.map(({ id, pid, status }) => ({ id, pid, running: ['running', 'paused'].includes(status) }));
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#command(['pause', id]);
+  }
+
+  /** No error for one that is not paused. */
+  async resume(id: string): Promise<void> {
+    await this.#command(['resume', id]).catch((error: unknown) => {
+      if (!(error instanceof CommandError && /not paused/i.test(error.message))) throw error;
+    });
   }
 
   /** @param flags come behind the verb */

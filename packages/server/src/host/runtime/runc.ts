@@ -7,7 +7,7 @@ import { runcCapabilities } from './capabilities.ts';
 import { OciCommands } from './oci-runtime.ts';
 import { ociSpec } from './oci-spec.ts';
 import type { RuntimePlace } from './runsc.ts';
-import type { ContainerSpec, ContainerState, Runtime } from './runtime.ts';
+import type { ContainerSpec, ContainerState, Freezer, Runtime } from './runtime.ts';
 import { seccompProfile } from './seccomp.ts';
 
 /** Root inside is this id outside, which owns nothing on the machine. The shifted image is made for the same range. */
@@ -16,6 +16,10 @@ const ID_COUNT = 65_536;
 
 export class Runc implements Runtime {
   readonly name = 'runc';
+  readonly freezer: Freezer = {
+    freeze: (id) => this.#commands.pause(id),
+    thaw: (id) => this.#commands.resume(id),
+  };
   readonly #commands: OciCommands;
   readonly #place: RuntimePlace;
 

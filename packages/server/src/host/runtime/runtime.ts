@@ -46,6 +46,8 @@ export interface Runtime {
   readonly name: RuntimeName;
   /** Undefined for a runtime that cannot keep memory. */
   readonly checkpoints?: Checkpoints;
+  /** Undefined for a runtime that is never asked to hold still. */
+  readonly freezer?: Freezer;
   /**
    * Starts the agent as the container's first process and returns when it has been started: the process whose end is
    * the container's end.
@@ -87,9 +89,17 @@ export interface Checkpoints {
   ): Promise<ProcessIdentity>;
 }
 
+/** Has the processes of a container stand still. */
+export interface Freezer {
+  freeze(id: string): Promise<void>;
+  /** No error for one that is not frozen. */
+  thaw(id: string): Promise<void>;
+}
+
 export interface ContainerState {
   readonly id: string;
   /** Process whose end is the container's end; 0 when it has ended. */
   readonly pid: number;
+  /** Also when it is frozen. */
   readonly running: boolean;
 }
