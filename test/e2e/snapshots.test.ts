@@ -117,6 +117,32 @@ describe('snapshots and forks', () => {
     assert.deepEqual(await snapshotsOnDisk(), []);
   });
 
+  test('names and tags of snapshots know no upper case', async () => {
+    const { options } = server;
+    const parent = await Sandbox.create({ ...options, template: 'BASE:default' });
+    const older = await parent.createSnapshot({ name: 'app:v1' });
+    const snapshot = await parent.createSnapshot({ name: 'App:V1' });
+    assert.deepEqual([snapshot.snapshotId, snapshot.names], ['app:v1', ['app:v1']]);
+    const child = await Sandbox.create('app:V1', options);
+    await child.kill();
+    for (const name of ['APP', 'app:V1']) {
+      const found = await Sandbox.listSnapshots({ ...options, name }).nextItems();
+      assert.deepEqual(
+        found.map(({ snapshotId }) => snapshotId),
+        ['app:v1'],
+      );
+    }
+    await assert.rejects(parent.createSnapshot({ name: 'Base' }), /must not be 'base'/);
+    await assert.rejects(parent.createSnapshot({ name: 'base:mine' }), /must not be 'base'/);
+    await assert.rejects(Sandbox.create('base:mine', options), /tag 'mine' does not exist for template 'base'/);
+    await parent.kill();
+    assert.equal(await Sandbox.deleteSnapshot('app:V1', options), true);
+    const unnamed = await Sandbox.listSnapshots(options).nextItems();
+    assert.equal(unnamed.length, 1, 'the one before has lost its name and is there');
+    assert.notEqual(unnamed[0]!.snapshotId, older.snapshotId);
+    assert.equal(await Sandbox.deleteSnapshot(unnamed[0]!.snapshotId, options), true);
+  });
+
   test('what cannot be snapshotted or forked is refused', async () => {
     const { options } = server;
     const sandbox = await Sandbox.create(options);

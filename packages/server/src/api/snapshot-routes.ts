@@ -95,7 +95,8 @@ function snapshotAnswer(snapshot: SnapshotRecord): SnapshotInfo {
   return { snapshotID: snapshotReference(snapshot), names: snapshot.name === undefined ? [] : [snapshot.name] };
 }
 
-/** With or without its tag. */
+/** With its tag or, for those with any tag, without. */
 function hasName({ name }: SnapshotRecord, wanted: string): boolean {
-  return name !== undefined && (name === wanted || name.split(':', 1)[0] === wanted);
+  const lower = wanted.toLowerCase();
+  return name !== undefined && (name === lower || name.split(':', 1)[0] === lower);
 }

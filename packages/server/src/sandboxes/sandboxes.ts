@@ -40,6 +40,7 @@ import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
 import { type StartOptions, startSandbox } from './starting.ts';
+import { DEFAULT_TAG, parseTemplateName } from './template-name.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
@@ -122,7 +123,8 @@ export class Sandboxes {
       ending: this.#ending.signal,
     };
     this.#pausing = new Pausing(this.#core);
-    this.#snapshots = new Snapshots(this.#core, options.snapshotStore, options.maxSnapshots);
+    const templateNames = options.templates.flatMap(({ id, alias }) => [id, alias]);
+    this.#snapshots = new Snapshots(this.#core, options.snapshotStore, options.maxSnapshots, templateNames);
     this.#ends = new Ends(this.#core, this.#pausing, MAX_LIFE_SECONDS * 1000);
     this.#networks = new Networks(this.#core);
   }
@@ -287,8 +289,12 @@ export class Sandboxes {
 
   /** What a creation begins with. Throws `template_not_found`. */
   #origin({ template: wanted, envVars }: CreateRequest): Origin {
-    const template = this.#options.templates.find(({ id, alias }) => id === wanted || alias === wanted);
+    const { name, tag } = parseTemplateName(wanted);
+    const template = this.#options.templates.find(({ id, alias }) => id === name || alias === name);
     if (template !== undefined) {
+      if (tag !== DEFAULT_TAG) {
+        throw new SandportError('template_not_found', `tag '${tag}' does not exist for template '${name}'`);
+      }
       const { id, alias, defaultUser: user, defaultWorkdir: workdir, env } = template;
       const { limits } = this.#options;
       return {

@@ -14,7 +14,7 @@ function oneSnapshot(state: SandboxRecord['state']): { snapshots: Snapshots; rem
   } as unknown as Core;
   const record = { id: 's1', name: undefined, sandboxId: 'i1', createdAt: 0 } as unknown as SnapshotRecord;
   const store = { all: () => [record], insert: () => {}, delete: () => {} };
-  const snapshots = new Snapshots(core, store, 10);
+  const snapshots = new Snapshots(core, store, 10, []);
   snapshots.load();
   return { snapshots, removed };
 }

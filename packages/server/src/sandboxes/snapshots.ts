@@ -8,23 +8,25 @@ import { lifecycleEvent } from './lifecycle-events.ts';
 import type { RunningSandbox, SnapshotRecord, SnapshotRecordStore } from './sandbox-record.ts';
 import { heldRoute, runningRoute } from './sandbox-route.ts';
 import { newSnapshotId } from './snapshot-id.ts';
-
-const DEFAULT_TAG = 'default';
-const NAME = /^[a-z0-9][a-z0-9_-]{0,127}$/;
-const TAG = /^[A-Za-z0-9_.-]{1,128}$/;
+import { DEFAULT_TAG, parseTemplateName, readSnapshotName } from './template-name.ts';
 
 export class Snapshots {
   readonly #core: Core;
   readonly #store: SnapshotRecordStore;
   readonly #most: number;
+  readonly #templates: readonly string[];
   readonly #records = new Map<string, SnapshotRecord>();
   /** How many starts read a snapshot now: its files stay until they have. */
   readonly #readers = new Map<string, number>();
 
-  /** @param most snapshots kept at once; one more is answered with `too_many_snapshots` */
-  constructor(core: Core, store: SnapshotRecordStore, most: number) {
+  /**
+   * @param most snapshots kept at once; one more is answered with `too_many_snapshots`
+   * @param templates names that no snapshot may have
+   */
+  constructor(core: Core, store: SnapshotRecordStore, most: number, templates: readonly string[]) {
     this.#core = core;
     this.#most = most;
+    this.#templates = templates;
     this.#store = store;
   }
 
@@ -51,8 +53,8 @@ export class Snapshots {
 
   /** By ID or name, with or without a tag. */
   find(text: string): SnapshotRecord | undefined {
-    const [name, tag = DEFAULT_TAG] = text.toLowerCase().split(':', 2);
-    const byId = this.#records.get(name!);
+    const { name, tag } = parseTemplateName(text);
+    const byId = this.#records.get(name);
     if (byId !== undefined && tag === DEFAULT_TAG) return byId;
     return this.list().find((record) => record.name === `${name}:${tag}`);
   }
@@ -60,7 +62,7 @@ export class Snapshots {
   /** Makes a snapshot of a sandbox that runs on; the caller holds its lock. Throws as `capture` and for a bad name. */
   async create(record: RunningSandbox, givenName: string | undefined): Promise<SnapshotRecord> {
     const { log, now } = this.#core;
-    const name = givenName === undefined ? undefined : readName(givenName);
+    const name = givenName === undefined ? undefined : readSnapshotName(givenName, this.#templates);
     if (this.#records.size >= this.#most) {
       throw new SandportError('too_many_snapshots', `there are ${this.#most} snapshots already, which is the most`);
     }
@@ -153,16 +155,4 @@ function snapshotFailed(cause: unknown): SandportError {
 /** By what a program names a snapshot: its name where it has one, else its ID. */
 export function snapshotReference({ id, name }: SnapshotRecord): string {
   return name ?? `${id}:${DEFAULT_TAG}`;
-}
-
-/** Throws `validation_failed`. */
-function readName(text: string): string {
-  const [name = '', tag = DEFAULT_TAG, ...more] = text.split(':');
-  if (more.length > 0 || !NAME.test(name.toLowerCase()) || !TAG.test(tag)) {
-    throw new SandportError(
-      'validation_failed',
-      `validation error: body/name must be letters, digits, "-" and "_", at most 128, with an optional ":tag"`,
-    );
-  }
-  return `${name.toLowerCase()}:${tag}`;
 }
