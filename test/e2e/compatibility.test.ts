@@ -49,6 +49,20 @@ describe('compatibility', () => {
     assert.equal(await sandbox.isRunning(), true, 'the sandbox is as before');
   });
 
+  test('options that are not offered are refused by the server, and none is created', async () => {
+    const iam = { tokens: { aws: { audience: 'sts.example.com', tokenType: 'JWT-SVID' } } };
+    for (const [options, name] of [
+      [{ iam }, /body\/iam is not supported/],
+      [{ volumeMounts: { '/data': 'data' } }, /body\/volumeMounts is not supported/],
+      [{ network: { httpsPorts: [443] } }, /body\/network\/httpsPorts is not supported/],
+    ] as const) {
+      await assert.rejects(Sandbox.create({ ...server.options, ...(options as object) }), name);
+    }
+    assert.equal((await Sandbox.list(server.options).nextItems()).length, 1);
+    const other = await Sandbox.create({ ...server.options, iam: { tokens: {} }, volumeMounts: {} });
+    await other.kill();
+  });
+
   test('a sandbox is killed by its ID', async () => {
     const other = await Sandbox.create(server.options);
     assert.equal(await Sandbox.kill(other.sandboxId, server.options), true);

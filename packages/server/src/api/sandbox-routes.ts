@@ -6,6 +6,7 @@ import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
 import type { CreateRequest, Sandboxes } from '../sandboxes/sandboxes.ts';
 import { listPage } from './list-query.ts';
 import { egressSpec } from './network-routes.ts';
+import { refuseOptions } from './refused-options.ts';
 import { detailAnswer, listedAnswer, sandboxAnswer } from './sandbox-answers.ts';
 import { readSandboxId, SandboxIdParameter } from './sandbox-id-parameter.ts';
 
@@ -99,7 +100,9 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
   );
 };
 
+/** Throws `not_supported`. */
 function createRequest(body: CreateSandboxBody, apiKeyId: string): CreateRequest {
+  refuseOptions(body);
   const network = body.network ?? {};
   return {
     apiKeyId,
