@@ -82,7 +82,17 @@ describe('API', () => {
     await refuses(call('POST', '/sandboxes', { timeout: 60 }), 400, /templateID/);
     await refuses(call('POST', '/sandboxes', '{"templateID": "ba'), 400, /JSON/);
     await refuses(call('POST', '/sandboxes', '[]'), 400, /object/);
-    await refuses(call('POST', '/sandboxes', { ...base, envVars: { A: 'x'.repeat(10 * 1024 * 1024) } }), 413, /large/);
+    const long = 'x'.repeat(100_000);
+    const envVars = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`A${index}`, long]));
+    await refuses(call('POST', '/sandboxes', { ...base, envVars }), 413, /large/);
+    const fewer = Object.fromEntries(Object.entries(envVars).slice(0, 150));
+    await refuses(
+      call('POST', '/sandboxes', { ...base, envVars: fewer }),
+      400,
+      /envVars must be at most 1048576 bytes/,
+    );
+    await refuses(call('POST', '/sandboxes', { ...base, envVars: { 'A=B': '' } }), 400, /envVars must have no NUL/);
+    await refuses(call('POST', '/sandboxes', { ...base, envVars: { A: 'a\0b' } }), 400, /envVars must have no NUL/);
     await refuses(call('POST', '/sandboxes', 'a=b', { 'content-type': 'text/csv' }), 415, /text\/csv|Media/i);
     await refuses(
       call('POST', '/sandboxes', { ...base, secure: true, network: { maskRequestHost: '-https://abcd' } }),
@@ -140,6 +150,14 @@ describe('API', () => {
         green.map(({ sandboxId }) => sandboxId),
         [sandboxes[1]!.sandboxId],
       );
+
+      const totals = await Promise.all(
+        ['', '?state=running,paused', '?state=paused'].map(async (query) => {
+          const { headers } = await call('GET', `/v2/sandboxes${query}`);
+          return headers.get('x-total-running');
+        }),
+      );
+      assert.deepEqual(totals, ['3', '3', null], 'the total is told who asks for those that run');
 
       const pages = Sandbox.list({ ...server.options, limit: 2 });
       const first = await pages.nextItems();

@@ -4,7 +4,7 @@ import { SandportError } from '@sandport/protocol/errors';
 import fc from 'fast-check';
 import { KILL_AT_TIMEOUT } from '../sandboxes/lifecycle.ts';
 import type { SandboxRecord } from '../sandboxes/sandbox-record.ts';
-import { type ListQuery, listPage } from './list-query.ts';
+import { type ListQuery, listPage, listRunning } from './list-query.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 
@@ -134,6 +134,14 @@ test('a full last page names no further one, and without a limit a page has 100'
   const first = listPage(list, {});
   assert.equal(first.items.length, 100);
   assert.deepEqual(ids(list, { nextToken: first.nextToken! }), ['i0']);
+});
+
+test('the list without pages has all that run, the newest first', () => {
+  const all = Array.from({ length: 250 }, (_, index) => sandbox(`i${index}`, START + index, { even: `${index % 2}` }));
+  const paused = { ...sandbox('paused'), state: 'paused' } as SandboxRecord;
+  const names = (from: SandboxRecord[]) => from.map(({ id }) => id);
+  assert.deepEqual(names(listRunning([...all, paused], {})), names(all.toReversed()));
+  assert.equal(listRunning([...all, paused], { metadata: 'even=0' }).length, 125);
 });
 
 test('a token that was not given out is a bad request, not a page', () => {

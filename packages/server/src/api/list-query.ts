@@ -23,18 +23,36 @@ export interface Page<T> {
 
 /** Throws `validation_failed` or `bad_request`. */
 export function listPage(all: readonly SandboxRecord[], query: ListQuery): Page<SandboxRecord> {
+  return pageOf(choose(all, query), positionOf, query);
+}
+
+/** All that run, the newest first: the first version of the list has no pages. */
+export function listRunning(all: readonly SandboxRecord[], query: Pick<ListQuery, 'metadata'>): SandboxRecord[] {
+  const running = choose(all, { ...query, state: 'running' });
+  return running.toSorted((a, b) => -compare(positionOf(a), positionOf(b)));
+}
+
+/** Whether a query asks for sandboxes that run. Throws `validation_failed`. */
+export function asksForRunning({ state }: ListQuery): boolean {
+  return readStates(state).includes('running');
+}
+
+function positionOf({ createdAt, id }: SandboxRecord): Position {
+  return { at: createdAt, id };
+}
+
+function choose(all: readonly SandboxRecord[], query: ListQuery): SandboxRecord[] {
   const wanted = readMetadata(query.metadata);
   const after = readTime(query.startedAfter);
   const states = readStates(query.state);
   if (query.template?.includes(':')) throw invalid('template', 'a template ID or alias without a tag');
-  const chosen = all.filter(
+  return all.filter(
     ({ spec, startedAt, ...record }) =>
       states.includes(publicState(record) ?? '') &&
       wanted.every(([key, value]) => spec.metadata[key] === value) &&
       (after === undefined || startedAt >= after) &&
       (query.template === undefined || query.template === spec.templateId || query.template === spec.alias),
   );
-  return pageOf(chosen, ({ createdAt, id }) => ({ at: createdAt, id }), query);
 }
 
 /** One page of `all`, in the order of their positions. Throws `validation_failed` or `bad_request`. */

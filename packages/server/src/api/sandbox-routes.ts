@@ -4,7 +4,8 @@ import { CreateSandboxBody, CreateSandboxV2Body, ListedSandbox, Sandbox, Sandbox
 import { Type } from 'typebox';
 import type { SandboxTokens } from '../sandboxes/sandbox-tokens.ts';
 import type { CreateRequest, Sandboxes } from '../sandboxes/sandboxes.ts';
-import { listPage } from './list-query.ts';
+import { readEnvironment } from './environment.ts';
+import { asksForRunning, listPage, listRunning } from './list-query.ts';
 import { egressSpec } from './network-routes.ts';
 import { refuseOptions } from './refused-options.ts';
 import { detailAnswer, listedAnswer, sandboxAnswer } from './sandbox-answers.ts';
@@ -63,7 +64,7 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     async (request, reply) => {
       const { items, nextToken } = listPage(sandboxes.list(), request.query);
       if (nextToken !== undefined) reply.header('X-Next-Token', nextToken);
-      reply.header('X-Total-Running', sandboxes.runningCount);
+      if (asksForRunning(request.query)) reply.header('X-Total-Running', sandboxes.runningCount);
       return items.map(listedAnswer);
     },
   );
@@ -72,15 +73,15 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     '/sandboxes',
     {
       schema: {
-        summary: 'List all running sandboxes',
+        summary: 'List all running sandboxes; use the second version',
+        deprecated: true,
         querystring: ListQuerystring,
         response: { 200: Type.Array(ListedSandbox) },
       },
     },
     async (request) => {
       const { metadata } = request.query;
-      const query = { state: 'running', ...(metadata !== undefined && { metadata }) };
-      return listPage(sandboxes.list(), query).items.map(listedAnswer);
+      return listRunning(sandboxes.list(), metadata === undefined ? {} : { metadata }).map(listedAnswer);
     },
   );
 
@@ -100,7 +101,7 @@ export const sandboxRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
   );
 };
 
-/** Throws `not_supported`. */
+/** Throws `not_supported` or `validation_failed`. */
 function createRequest(body: CreateSandboxBody, apiKeyId: string): CreateRequest {
   refuseOptions(body);
   const network = body.network ?? {};
@@ -110,7 +111,7 @@ function createRequest(body: CreateSandboxBody, apiKeyId: string): CreateRequest
     timeoutSeconds: body.timeout ?? DEFAULT_TIMEOUT_SECONDS,
     secure: body.secure ?? false,
     metadata: body.metadata ?? {},
-    envVars: body.envVars ?? {},
+    envVars: readEnvironment(body.envVars ?? {}),
     lifecycle: {
       pauseAtTimeout: body.autoPause ?? false,
       keepMemory: body.autoPauseMemory,

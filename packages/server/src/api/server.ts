@@ -18,7 +18,8 @@ import { snapshotRoutes } from './snapshot-routes.ts';
 import { timeoutRoutes } from './timeout-routes.ts';
 import { type WebhookRoutesOptions, webhookRoutes } from './webhook-routes.ts';
 
-const BODY_LIMIT = 1024 * 1024;
+/** As e2b's: two full lists of a sandbox's network rules take 5 MiB. */
+const BODY_LIMIT = 16 * 1024 * 1024;
 /** Longer than any client keeps an idle connection, so that the gateway never reuses one that is being closed. */
 const KEEP_ALIVE_MS = 640_000;
 
