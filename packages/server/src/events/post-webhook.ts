@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { WebhookAddresses } from './webhook-address.ts';
 
+/** For all of it: looking up the host, connecting, and the answer's status. */
 const TIMEOUT_MS = 10_000;
 
 /** Resolves when the receiver has answered with 2xx. Throws an Error that says why not; nothing secret is in it. */
@@ -14,14 +15,14 @@ export async function postWebhook(
     readonly body: string;
     readonly addresses: WebhookAddresses;
     readonly signal: AbortSignal;
+    readonly timeoutMs?: number;
   },
 ): Promise<void> {
-  const { headers, body, addresses } = options;
+  const { headers, body, addresses, timeoutMs = TIMEOUT_MS } = options;
   const target = new URL(url);
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  const address = await addresses.find(target.hostname);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(timeoutMs)]);
+  const address = await addresses.find(target.hostname, signal);
   if (address === undefined) throw new Error('its host has no address that webhooks may lead to');
-  signal.throwIfAborted();
   const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
   const status = await new Promise<number>((resolve, reject) => {
     const request = send(

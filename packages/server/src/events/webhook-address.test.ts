@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WebhookAddresses } from './webhook-address.ts';
 
+const open = new AbortController().signal;
 const addresses = new WebhookAddresses([]);
 
 test('addresses of the machine, of private networks and of special use are not allowed', () => {
@@ -42,7 +43,27 @@ test('a URL is http or https, without credentials, and leads to no address that 
 });
 
 test('a name leads to an address that is allowed, or nowhere', async () => {
-  assert.equal(await addresses.find('localhost'), undefined);
-  assert.equal(await addresses.find('[::1]'), undefined);
-  assert.equal(await new WebhookAddresses(['127.0.0.0/8']).find('localhost'), '127.0.0.1');
+  assert.equal(await addresses.find('localhost', open), undefined);
+  assert.equal(await addresses.find('[::1]', open), undefined);
+  assert.equal(await new WebhookAddresses(['127.0.0.0/8']).find('localhost', open), '127.0.0.1');
+});
+
+test('a look-up that does not end holds up nobody, and is begun once', async () => {
+  const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+  let begun = 0;
+  const slow = new WebhookAddresses([], () => {
+    begun++;
+    return promise;
+  });
+  const delivery = new AbortController();
+  const waiting = slow.find('hooks.example.com', delivery.signal);
+  delivery.abort(new Error('the time is over'));
+  await assert.rejects(waiting, /the time is over/);
+  await assert.rejects(slow.find('hooks.example.com', delivery.signal), /the time is over/);
+  const again = slow.find('hooks.example.com', open);
+  resolve(['10.0.0.1', '8.8.8.8']);
+  assert.equal(await again, '8.8.8.8');
+  assert.equal(begun, 1);
+  await slow.find('hooks.example.com', open);
+  assert.equal(begun, 2, 'what was found is not kept');
 });
