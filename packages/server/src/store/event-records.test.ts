@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { EventKind, LifecycleEvent } from '../events/lifecycle-event.ts';
 import { openDatabase } from './database.ts';
 import { EventRecords } from './event-records.ts';
+import { migrations } from './migrations.ts';
 
 const NOON = 1_800_000_000_000;
 
@@ -78,4 +79,35 @@ test('number, bytes and age are bounded, the oldest go first, and no position is
   none.insert(event(201, 'killed', 'i1', NOON + 20_000));
   assert.deepEqual(none.list(all), []);
   assert.equal(none.last, 103);
+});
+
+test('a thousand that are too old go step by step, so that no single one is waited for', () => {
+  const before = new EventRecords(database);
+  for (let n = 0; n < 1000; n++) before.insert(event(n));
+  const after = new EventRecords(database, { count: 1e6, bytes: 1e9, ageMs: 1000 });
+  const left: number[] = [];
+  for (let n = 1000; n < 1010; n++) {
+    after.insert(event(n, 'killed', 'i1', NOON + 1e6));
+    left.push(after.list({ ...all, limit: 2000 }).length);
+  }
+  assert.deepEqual(left.slice(0, 5), [745, 490, 235, 4, 5]);
+  assert.deepEqual(ids(after.list({ ...all, limit: 1 })), ['e1000']);
+});
+
+test('what is left of a database without sizes is weighed as what comes', () => {
+  const size = Buffer.byteLength(JSON.stringify(event(0).data));
+  const step = migrations.findIndex((sql) => sql.includes('bytes_before'));
+  const old = new DatabaseSync(':memory:');
+  for (const sql of migrations.slice(0, step)) old.exec(sql);
+  for (let n = 1; n <= 4; n++) {
+    const { id, kind, sandboxId, executionId, templateId, at, data } = event(n);
+    old
+      .prepare('INSERT INTO events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)')
+      .run(id, kind, sandboxId, executionId, templateId, at, JSON.stringify(data));
+  }
+  for (const sql of migrations.slice(step)) old.exec(sql);
+  const events = new EventRecords(old, { count: 1e6, bytes: 3 * size, ageMs: 1e9 });
+  events.insert(event(5));
+  assert.deepEqual(ids(events.list(all)), ['e3', 'e4', 'e5']);
+  old.close();
 });

@@ -18,7 +18,9 @@ export interface EventLimits {
 
 const DEFAULT_LIMITS: EventLimits = { count: 100_000, bytes: 64 * 1024 * 1024, ageMs: 7 * 24 * 3600 * 1000 };
 /** Events are pruned each time that so many have come, so that a single one costs next to nothing. */
-const PRUNE_EVERY = 256;
+const PRUNE_EVERY = 64;
+/** Everything waits for a deletion: a thousand rows take some milliseconds. What is left over goes with the next event. */
+const PRUNE_AT_ONCE = 256;
 
 interface Row {
   readonly position: number;
@@ -37,15 +39,16 @@ export class EventRecords implements EventStore {
   readonly #list: Readonly<Record<'asc' | 'desc', StatementSync>>;
   readonly #after: StatementSync;
   readonly #last: StatementSync;
-  readonly #pruneOld: StatementSync;
-  readonly #pruneMany: StatementSync;
-  readonly #pruneLarge: StatementSync;
+  readonly #prune: StatementSync;
   #untilPruned = 0;
 
   constructor(database: DatabaseSync, limits: EventLimits = DEFAULT_LIMITS) {
     this.#limits = limits;
     this.#insert = database.prepare(
-      'INSERT INTO events (id, kind, sandbox_id, execution_id, template_id, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      `INSERT INTO events (id, kind, sandbox_id, execution_id, template_id, at, data, bytes_before)
+         VALUES (?, ?, ?, ?, ?, ?, ?, coalesce(
+           (SELECT bytes_before + octet_length(data) FROM events ORDER BY position DESC LIMIT 1), 0))
+         RETURNING position, bytes_before + octet_length(data) AS bytes`,
     );
     const list = (order: string): StatementSync =>
       database.prepare(
@@ -56,23 +59,21 @@ export class EventRecords implements EventStore {
     this.#after = database.prepare('SELECT * FROM events WHERE position > ? ORDER BY position LIMIT ?');
     // Also of those that were pruned: a position is never given twice.
     this.#last = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'events'");
-    this.#pruneOld = database.prepare('DELETE FROM events WHERE at < ?');
-    this.#pruneMany = database.prepare('DELETE FROM events WHERE position <= ?');
-    this.#pruneLarge = database.prepare(
-      `DELETE FROM events WHERE position <= (SELECT max(position) FROM
-         (SELECT position, sum(length(data)) OVER (ORDER BY position DESC) AS bytes FROM events) WHERE bytes > ?)`,
+    this.#prune = database.prepare(
+      `DELETE FROM events WHERE position IN (SELECT position FROM events ORDER BY position LIMIT ${PRUNE_AT_ONCE})
+         AND (at < ? OR position <= ? OR bytes_before < ?)`,
     );
   }
 
   /** Within the transaction of whoever changes the record that it tells of. */
   insert(event: LifecycleEvent): void {
     const { id, kind, sandboxId, executionId, templateId, at, data } = event;
-    this.#insert.run(id, kind, sandboxId, executionId, templateId, at, JSON.stringify(data));
+    const inserted = this.#insert.get(id, kind, sandboxId, executionId, templateId, at, JSON.stringify(data));
     if (this.#untilPruned-- > 0) return;
-    this.#untilPruned = Math.min(PRUNE_EVERY, this.#limits.count);
-    this.#pruneOld.run(at - this.#limits.ageMs);
-    this.#pruneMany.run(this.last - this.#limits.count);
-    this.#pruneLarge.run(this.#limits.bytes);
+    const { position, bytes } = inserted as unknown as { position: number; bytes: number };
+    const { ageMs, count, bytes: mostBytes } = this.#limits;
+    const { changes } = this.#prune.run(at - ageMs, position - count, bytes - mostBytes);
+    this.#untilPruned = changes === PRUNE_AT_ONCE ? 0 : Math.min(PRUNE_EVERY, count);
   }
 
   list({ sandboxId, kinds, limit, offset, order }: EventQuery): StoredEvent[] {

@@ -81,4 +81,11 @@ export const migrations: readonly string[] = [
   ALTER TABLE sandboxes ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
   UPDATE sandboxes SET created_at = started_at;
   `,
+  // Of all events before it, those that are gone too: what the newest ones take is a subtraction.
+  `
+  ALTER TABLE events ADD COLUMN bytes_before INTEGER NOT NULL DEFAULT 0;
+  UPDATE events SET bytes_before = summed.bytes - octet_length(data) FROM
+    (SELECT position, sum(octet_length(data)) OVER (ORDER BY position) AS bytes FROM events) AS summed
+    WHERE summed.position = events.position;
+  `,
 ];
