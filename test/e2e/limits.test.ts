@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Sandbox } from 'e2b';
+import { RateLimitError, Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 
@@ -123,6 +123,24 @@ print("made", made < 6000)
       assert.doesNotMatch(outcome, /made False/);
       await sandbox.kill();
       await neighbourIsWell();
+    });
+
+    test('a fork for which there is no room leaves the sandbox alone', {
+      skip: runtime !== 'runsc' && 'it cannot fork',
+    }, async () => {
+      const parent = await Sandbox.create(server.options);
+      const other = await Sandbox.create(server.options);
+      const connection = await parent.commands.run('cat', { background: true, stdin: true });
+      await assert.rejects(parent.fork(), RateLimitError);
+      await assert.rejects(parent.fork({ count: 3 }), /at most 2 forks can run at once/);
+      await parent.commands.sendStdin(connection.pid, 'still here');
+      await parent.commands.closeStdin(connection.pid);
+      assert.equal((await connection.wait()).stdout, 'still here', 'its connections are not cut');
+      await other.kill();
+      const [fork, none] = await parent.fork({ count: 2 });
+      assert(fork instanceof Sandbox, String(fork));
+      assert(none instanceof RateLimitError, String(none));
+      await Promise.all([parent.kill(), fork.kill()]);
     });
 
     test('one sandbox more than allowed is refused as the clients expect', async () => {

@@ -209,16 +209,22 @@ export class Sandboxes {
     });
   }
 
-  /** Makes `count` sandboxes that go on where this one is now; each succeeds or fails by itself. */
+  /**
+   * Makes `count` sandboxes that go on where this one is now; each succeeds or fails by itself. Throws `bad_request`,
+   * and as `Snapshots.capture` and for a creation when there can be none.
+   */
   fork(id: string, count: number, timeoutSeconds: number, apiKeyId: string): Promise<Fork[]> {
     return this.#tracked(async () => {
       this.#assertOpen();
       this.#assertTimeout(timeoutSeconds);
       if (count < 1) throw new SandportError('bad_request', 'Count must be at least 1');
       if (count > MAX_FORKS) throw new SandportError('bad_request', `Count cannot be greater than ${MAX_FORKS}`);
+      this.#assertForkable(count, apiKeyId);
       const snapshot = newSnapshotId();
       const spec = await this.#exclusive.run(id, async () => {
         const parent = this.#running(id, 'forked');
+        // Where not even one has room, nothing stands still and no connection is cut for it.
+        this.#assertRoom(apiKeyId);
         // It is gone when the forks run, and nobody's after a crash.
         await this.#snapshots.capture(parent, snapshot, false);
         return { ...parent.spec, apiKeyId };
@@ -239,6 +245,18 @@ export class Sandboxes {
         ),
       );
     });
+  }
+
+  /** Throws `bad_request` for more than there can ever be, beside the one that is forked. */
+  #assertForkable(count: number, apiKeyId: string): void {
+    const { maxSandboxes, maxSandboxesOfKey } = this.#options;
+    const most = Math.min(maxSandboxes - 1, maxSandboxesOfKey(apiKeyId) ?? maxSandboxes);
+    // With none left for it, the answer is that of a server that is full.
+    if (most < 1 || count <= most) return;
+    throw new SandportError(
+      'bad_request',
+      `Count is ${count}; at most ${most} forks can run at once beside the sandbox`,
+    );
   }
 
   async #create(record: SandboxRecord, options: StartOptions): Promise<RunningSandbox> {
