@@ -138,7 +138,7 @@ export class Containers {
   /** Ends every process of one and removes all that it had. Can be repeated. */
   async remove({ container, slot, disk }: Placement): Promise<void> {
     await this.#remove(container);
-    await Promise.all([this.#options.slots.remove(slot), this.#options.disks.remove(disk)]);
+    await Promise.all([this.#options.slots.remove(slot, container), this.#options.disks.remove(disk)]);
   }
 
   /** The same for one whose disk may have a second name: another may use it only when this one has let go of it. */
@@ -165,14 +165,14 @@ export class Containers {
   async #makePlace(basis: ContainerBasis, saved: string | undefined): Promise<Place> {
     const { slots, disks, directory } = this.#options;
     await using cleanup = new AsyncDisposableStack();
-    const [slotResult, diskResult] = await Promise.allSettled([slots.take(), this.#takeDisk(basis, saved)]);
-    if (slotResult.status === 'fulfilled') cleanup.defer(() => slots.remove(slotResult.value.index));
+    const container = newContainerName();
+    const [slotResult, diskResult] = await Promise.allSettled([slots.take(container), this.#takeDisk(basis, saved)]);
+    if (slotResult.status === 'fulfilled') cleanup.defer(() => slots.remove(slotResult.value.index, container));
     if (diskResult.status === 'fulfilled') cleanup.defer(() => disks.remove(diskResult.value.name));
     if (slotResult.status === 'rejected') throw slotResult.reason;
     if (diskResult.status === 'rejected') throw diskResult.reason;
     const slot = slotResult.value;
     const disk = diskResult.value;
-    const container = newContainerName();
     cleanup.move();
     const placement: Placement = { container, slot: slot.index, disk: disk.name, address: slot.address, basis };
     const spec: ContainerSpec = {

@@ -160,7 +160,10 @@ export class Host {
     const { placements, snapshots } = owned;
     const alive = await this.#containers.adopt(new Set(placements.map(({ container }) => container)));
     const kept = placements.filter(({ container }) => alive.has(container));
-    const slots = kept.map(({ slot, address, egress }) => ({ index: slot, address, egress }));
+    const slots = kept.map(({ slot, address, egress, container }) => ({
+      ...{ index: slot, address, egress },
+      owner: container,
+    }));
     await this.#slots.keepOnly(slots);
     await this.#containers.keepOnlyDisks(new Set(kept.map(({ disk }) => disk)));
     await this.#saved.keepOnly(snapshots);

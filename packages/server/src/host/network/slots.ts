@@ -18,6 +18,11 @@ export interface SlotsOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** One that is lent out, as a restart finds it. */
+export interface UsedSlot extends Pick<Slot, 'index' | 'address'> {
+  readonly owner: string;
+}
+
 /** A name may still be held by what a crashed process began and that has just ended: another one is free. */
 const ATTEMPTS = 3;
 
@@ -25,23 +30,27 @@ export class Slots {
   readonly #options: SlotsOptions;
   readonly #ready: ReadyPool<Slot>;
   readonly #freeIndices: number[] = [];
+  /** To whom each one that is in use is lent. */
+  readonly #owners = new Map<number, string>();
+  readonly #removals = new Map<number, Promise<void>>();
 
   constructor(options: SlotsOptions) {
     this.#options = options;
     this.#ready = new ReadyPool<Slot>({
       size: options.ready,
       make: () => this.#make(ATTEMPTS),
-      destroy: (slot) => this.remove(slot.index),
+      destroy: (slot) => this.#dismantle(slot.index),
       onError: options.onError,
     });
   }
 
   /** Removes all of the machine's but those in use. To be called once, before any is taken. */
-  async keepOnly(used: readonly Pick<Slot, 'index' | 'address'>[]): Promise<void> {
+  async keepOnly(used: readonly UsedSlot[]): Promise<void> {
     const { names } = this.#options;
     const indices = new Set(used.map(({ index }) => index));
     for (const index of await listSlots(names)) if (!indices.has(index)) await removeSlot(names, index);
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!indices.has(index)) this.#freeIndices.push(index);
+    for (const { index, owner } of used) this.#owners.set(index, owner);
     // A pause that was interrupted has cut its slot.
     for (const slot of used) await this.mend(slot);
   }
@@ -51,8 +60,11 @@ export class Slots {
     this.#ready.fill();
   }
 
-  take(): Promise<Slot> {
-    return this.#ready.take();
+  /** @param owner a name that nobody has had before, and by which the slot is given back */
+  async take(owner: string): Promise<Slot> {
+    const slot = await this.#ready.take();
+    this.#owners.set(slot.index, owner);
+    return slot;
   }
 
   /** Cuts a slot off the network: what its sandbox does from now on reaches nobody. */
@@ -65,13 +77,24 @@ export class Slots {
     return mendSlot(this.#options.names, slot);
   }
 
-  /** Can be repeated. */
-  async remove(index: number): Promise<void> {
+  /** Can be repeated, also when another owner has the slot by now: it is left alone then. */
+  async remove(index: number, owner: string): Promise<void> {
+    if (this.#owners.get(index) !== owner) return;
+    let removal = this.#removals.get(index);
+    if (removal === undefined) {
+      removal = this.#dismantle(index).finally(() => this.#removals.delete(index));
+      this.#removals.set(index, removal);
+    }
+    await removal;
+  }
+
+  async #dismantle(index: number): Promise<void> {
     const { egress, block, names } = this.#options;
     await egress.removeSlot({ index, address: block.addressOf(index) });
     await removeSlot(names, index);
+    this.#owners.delete(index);
     // To the end of the queue: an address rests as long as it can before another sandbox has it.
-    if (!this.#freeIndices.includes(index)) this.#freeIndices.push(index);
+    this.#freeIndices.push(index);
   }
 
   close(): Promise<void> {
@@ -89,7 +112,7 @@ export class Slots {
       await egress.addSlots([slot!]);
       return slot!;
     } catch (error) {
-      await this.remove(index);
+      await this.#dismantle(index);
       if (attempts === 1) throw error;
       return this.#make(attempts - 1);
     }
