@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import { Sandbox as OwnSandbox } from 'sandport';
-import { runtimes } from '../support/machine.ts';
+import { processesOfSandboxes, runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -116,7 +116,12 @@ for (const runtime of runtimes) {
           const { answer } = await call('GET', `/v2/sandboxes/${hungry.sandboxId}/logs`);
           return (answer as { logs: { message: string }[] }).logs.some(({ message }) => message === 'out of memory');
         });
-        await hungry.kill();
+        // What it used is asked for every few seconds, and whether it runs more often.
+        const told = Date.now();
+        const later = async () => (await hungry.getMetrics()).filter(({ timestamp }) => timestamp.getTime() > told);
+        await waitFor('it has run on for a while', async () => (await later()).length > 1);
+        for (const pid of processesOfSandboxes(server.instance)) process.kill(pid, 'SIGKILL');
+        assert.equal(await killedFor(hungry), 'exited', 'its later end has another reason');
       }
 
       const kept = await Sandbox.create(options);

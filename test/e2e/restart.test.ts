@@ -1,11 +1,11 @@
 // A sandbox outlives the process that made it: after a crash its server, its URL and its commands are still there.
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
-import { runtimes } from '../support/machine.ts';
+import { processesOfSandboxes, runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -80,7 +80,7 @@ for (const runtime of runtimes) {
     test('a sandbox whose processes were killed is taken off the list, and its URL answers 502', async () => {
       await using server = await SandportServer.start(runtime);
       const sandbox = await Sandbox.create(server.options);
-      for (const pid of processesOfSandboxes(server)) process.kill(pid, 'SIGKILL');
+      for (const pid of processesOfSandboxes(server.instance)) process.kill(pid, 'SIGKILL');
       await waitFor('it is gone', async () => (await Sandbox.list(server.options).nextItems()).length === 0);
       assert.equal((await fetch(`https://${sandbox.getHost(3000)}/`)).status, 502);
       assert.match(server.log(), /"reason":"exited"/);
@@ -112,12 +112,4 @@ for (const runtime of runtimes) {
       assert.deepEqual(await server.stop(), []);
     });
   });
-}
-
-/** Host processes of a server's sandboxes: those in their cgroups. */
-function processesOfSandboxes({ instance }: SandportServer): number[] {
-  const files = globSync(`/sys/fs/cgroup/{,pids/}sandport/${instance}/*/cgroup.procs`);
-  const pids = files.flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number));
-  assert(pids.length > 0, 'no process found');
-  return pids;
 }

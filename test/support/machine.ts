@@ -1,6 +1,7 @@
 // What a test needs of the machine, and what it finds left behind on it.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { freePort as freePortOf } from '../../packages/server/src/gateway/testing/free-port.ts';
 
 /** Runtimes under which the end-to-end tests run; `SANDPORT_TEST_RUNTIMES=runc` leaves one out. */
@@ -13,6 +14,14 @@ export function requireRoot(): void {
 /** A port that is free on the loopback addresses now. */
 export function freePort(): Promise<number> {
   return freePortOf('::');
+}
+
+/** Host processes of the sandboxes of an instance: those in their cgroups. */
+export function processesOfSandboxes(instance: string): number[] {
+  const files = globSync(`/sys/fs/cgroup/{,pids/}sandport/${instance}/*/cgroup.procs`);
+  const pids = files.flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number));
+  assert(pids.length > 0, 'no process found');
+  return pids;
 }
 
 /** Everything on the machine that bears the name of an instance or lies under its data directory. */

@@ -13,6 +13,7 @@ import { removeCgroups } from './cgroups.ts';
 import { Containers } from './containers.ts';
 import { DiskStore } from './disk/sandbox-disk.ts';
 import type { Template } from './image/installation.ts';
+import { MemoryKills } from './memory-kills.ts';
 import { type AddressBlock, takeAddressBlock } from './network/address-block.ts';
 import { Egress, type EgressReport } from './network/egress.ts';
 import { type EgressPolicy, EVERYTHING, OPEN } from './network/egress-policy.ts';
@@ -77,6 +78,7 @@ export class Host {
   readonly #saved: SavedSandboxes;
   readonly #warm: WarmPool<WarmSandbox>;
   readonly #idleSlack = new IdleSlack();
+  readonly #memoryKills: MemoryKills;
 
   private constructor(options: HostOptions, runtime: Runtime, block: AddressBlock) {
     const { dataDirectory, ready, limits, egressLimits, onBackgroundError } = options;
@@ -84,6 +86,7 @@ export class Host {
     this.#options = options;
     this.#runtime = runtime;
     this.#block = block;
+    this.#memoryKills = new MemoryKills((container) => readOutOfMemory(`/sandport/${options.instance}/${container}`));
     this.#egress = new Egress({
       dataDirectory,
       table: `sandport_${options.instance}`,
@@ -283,8 +286,9 @@ export class Host {
   }
 
   /** Ends every process of a sandbox and removes all that it had. Can be repeated. */
-  remove(placement: Placement): Promise<void> {
-    return this.#containers.remove(placement);
+  async remove(placement: Placement): Promise<void> {
+    await this.#containers.remove(placement);
+    this.#memoryKills.forget(placement.container);
   }
 
   /**
@@ -314,8 +318,9 @@ export class Host {
   }
 
   /** Removes the place of a sandbox that has been paused. Can be repeated. */
-  removePaused(placement: Placement): Promise<void> {
-    return this.#containers.removeSaved(placement);
+  async removePaused(placement: Placement): Promise<void> {
+    await this.#containers.removeSaved(placement);
+    this.#memoryKills.forget(placement.container);
   }
 
   hasSnapshot(id: string): boolean {
@@ -383,9 +388,9 @@ export class Host {
     assertDisk(this.#options.dataDirectory, this.keepsMemory ? memoryBytes + diskBytes : 0);
   }
 
-  /** Whether the kernel has ended processes of a sandbox because it was at its memory limit. */
-  async ranOutOfMemory({ container }: Placement): Promise<boolean> {
-    return (await readOutOfMemory(`/sandport/${this.#options.instance}/${container}`)) > 0;
+  /** Whether a sandbox has ended because it was at its memory limit. */
+  ranOutOfMemory({ container }: Placement): boolean {
+    return this.#memoryKills.anyJustBefore(container);
   }
 
   /** Takes back what an idle sandbox costs. To be called about once a second. */
@@ -402,7 +407,13 @@ export class Host {
 
   /** Those of the started containers whose processes have ended by themselves. */
   findEnded(containers: Iterable<string>): string[] {
-    return [...containers].filter((container) => !this.#containers.isAlive(container));
+    const ended: string[] = [];
+    for (const container of containers) {
+      if (!this.#containers.isAlive(container)) ended.push(container);
+      // Under runsc such an end is always the whole sandbox's, and the first one its last.
+      else if (this.#runtime.name === 'runc') this.#memoryKills.look(container);
+    }
+    return ended;
   }
 
   /** Ends what is made ahead of time and, when no sandbox is left, everything else of this instance. */

@@ -1,4 +1,5 @@
 // What a sandbox uses, read from its control group and its disk: from outside, so that nothing inside can colour it.
+import { readFileSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isUnified } from './cgroups.ts';
@@ -23,18 +24,25 @@ const MOUNT = '/sys/fs/cgroup';
  * @throws Error with the system's code when the sandbox has ended
  */
 export async function readUsage(group: string, disk: string): Promise<Usage> {
-  const [compute, outOfMemory, { blocks, bfree, bsize }] = await Promise.all([
+  const [compute, kills, { blocks, bfree, bsize }] = await Promise.all([
     isUnified() ? readUnified(join(MOUNT, group)) : readLegacy(group),
-    readOutOfMemory(group),
+    readFile(killsFile(group), 'utf8').catch(() => ''),
     statfs(disk),
   ]);
-  return { ...compute, outOfMemory, diskBytes: (blocks - bfree) * bsize };
+  return { ...compute, outOfMemory: field(kills, 'oom_kill'), diskBytes: (blocks - bfree) * bsize };
 }
 
 /** As `Usage.outOfMemory`, also of a sandbox that has ended, as long as its control group is there; 0 afterwards. */
-export async function readOutOfMemory(group: string): Promise<number> {
-  const path = isUnified() ? join(MOUNT, group, 'memory.events') : join(MOUNT, 'memory', group, 'memory.oom_control');
-  return field(await readFile(path, 'utf8').catch(() => ''), 'oom_kill');
+export function readOutOfMemory(group: string): number {
+  try {
+    return field(readFileSync(killsFile(group), 'utf8'), 'oom_kill');
+  } catch {
+    return 0;
+  }
+}
+
+function killsFile(group: string): string {
+  return isUnified() ? join(MOUNT, group, 'memory.events') : join(MOUNT, 'memory', group, 'memory.oom_control');
 }
 
 type Compute = Omit<Usage, 'diskBytes' | 'outOfMemory'>;
