@@ -21,6 +21,8 @@ export class Ends {
   readonly #longestLifeMs: number;
   /** Removals that go on in the background. */
   readonly #removals = new Map<string, Promise<void>>();
+  /** Sandboxes whose processes have ended, until that is recorded. */
+  readonly #ended = new Set<string>();
   #liveness: NodeJS.Timeout | undefined;
   #closing = false;
 
@@ -138,7 +140,8 @@ export class Ends {
       for (let first = 0; first < running.length; first += LOOK_AT_ONCE) {
         const some = running.slice(first, first + LOOK_AT_ONCE);
         const ended = new Set(host.findEnded(some.map(({ placement }) => placement.container)));
-        for (const one of some) if (ended.has(one.placement.container)) await this.#endEnded(one);
+        // Not waited for: what is done with one sandbox, and may hang, must not end the watch of all others.
+        for (const one of some) if (ended.has(one.placement.container)) void this.#endEnded(one);
         await turn();
       }
       host.calmIdle();
@@ -147,13 +150,22 @@ export class Ends {
     }
   }
 
+  /** Once at a time for each. Where it fails the next look tries again. */
   async #endEnded({ id, placement }: RunningSandbox): Promise<void> {
-    const { records, host, exclusive } = this.#core;
-    await exclusive.run(id, async () => {
-      const record = records.get(id);
-      // It may have been paused meanwhile, and even resumed elsewhere.
-      if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
-      await this.end(record, (await host.ranOutOfMemory(placement)) ? 'out_of_memory' : 'exited');
-    });
+    const { records, host, exclusive, log } = this.#core;
+    if (this.#ended.has(id)) return;
+    this.#ended.add(id);
+    try {
+      await exclusive.run(id, async () => {
+        const record = records.get(id);
+        // It may have been paused meanwhile, and even resumed elsewhere.
+        if (record === undefined || !isRunning(record) || record.placement.container !== placement.container) return;
+        await this.end(record, host.ranOutOfMemory(placement) ? 'out_of_memory' : 'exited');
+      });
+    } catch (error) {
+      log.event('liveness check failed', { sandboxId: id, error });
+    } finally {
+      this.#ended.delete(id);
+    }
   }
 }
