@@ -239,7 +239,12 @@ export const SnapshotInfo = Type.Object({
 });
 export type SnapshotInfo = Static<typeof SnapshotInfo>;
 
-export const RefreshBody = Type.Object({ duration: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600 })) });
+/** The body of a refresh is optional. */
+export const RefreshBody = Type.Union([
+  /** `duration`: seconds from now, at least 15. */
+  Type.Object({ duration: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600 })) }),
+  Type.Null(),
+]);
 
 /** The constant second field of legacy host names; official clients expect some string. */
 export const CLIENT_ID = '6532622b';

@@ -20,7 +20,7 @@ export const timeoutRoutes: FastifyPluginAsyncTypebox<SandboxRoutesOptions> = as
     '/sandboxes/:sandboxID/refreshes',
     { schema: { summary: 'Move the end to a later time', params: SandboxIdParameter, body: RefreshBody } },
     async (request, reply) => {
-      const seconds = Math.max(request.body.duration ?? DEFAULT_REFRESH_SECONDS, DEFAULT_REFRESH_SECONDS);
+      const seconds = Math.max(request.body?.duration ?? DEFAULT_REFRESH_SECONDS, DEFAULT_REFRESH_SECONDS);
       sandboxes.extend(readSandboxId(request.params.sandboxID), seconds);
       return reply.status(204).send();
     },
