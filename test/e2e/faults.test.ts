@@ -186,6 +186,31 @@ describe('faults', { concurrency: 2 }, () => {
     });
   }
 
+  for (const runtime of runtimes) {
+    test(`nor does kill -9 while one that was started ahead of time is handed over under ${runtime}`, async () => {
+      await using server = await SandportServer.start(runtime, ['--warm', '1']);
+      const kept = await Kept.create(server, runtime);
+      for (const { at, kept: expected, others = 0, snapshots = 0 } of faults.filter(({ at }) => /^create:/.test(at))) {
+        // One is ready, or is being made and then waited for.
+        await assertConsistent(server, 1);
+        server.crashAt(at);
+        await Promise.all([provoke(at, kept, server).catch(() => {}), server.ended()]);
+        await server.launch();
+        assert.equal(await stateOf(kept), expected, at);
+        assert.deepEqual(await removeOthers(server, kept), { others, snapshots }, at);
+        await kept.assertAlive(at);
+      }
+      const lines = server.log().trim().split('\n');
+      const starts = lines
+        .map((line) => JSON.parse(line) as { msg: string; warm?: boolean })
+        .filter(({ msg }) => msg === 'sandbox started');
+      const isWarm = starts.slice(1).map(({ warm }) => warm);
+      assert.deepEqual(isWarm, [true, true], 'of the steps after the handing over');
+      await kept.sandbox.kill();
+      assert.deepEqual(await server.stop(), []);
+    });
+  }
+
   const skip = ROUNDS === 0 && 'SANDPORT_FAULT_ROUNDS is not set';
   for (const ahead of [0, 1]) {
     test(`nor at any time, with ${ahead} made ahead of time`, { skip }, async (context) => {

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { RateLimitError, Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const MEMORY_MB = 512;
 const DISK_MB = 256;
@@ -121,6 +122,54 @@ print("made", made < 6000)
           (error: Error) => error.message,
         );
       assert.doesNotMatch(outcome, /made False/);
+      await sandbox.kill();
+      await neighbourIsWell();
+    });
+
+    test('a sandbox that takes all the processor time that it gets leaves the others answering', async () => {
+      const hog = await Sandbox.create(server.options);
+      await neighbour.files.write('page/index.html', 'well');
+      await neighbour.commands.run('cd page && python3 -m http.server 3000', { background: true, timeoutMs: 0 });
+      const page = async () => (await fetch(`https://${neighbour.getHost(3000)}/`)).text();
+      await waitFor('the page is served', async () => (await page()) === 'well');
+      const busy = 'for n in $(seq 16); do (while :; do :; done) & done; wait';
+      await hog.commands.run(busy, { background: true, timeoutMs: 0 });
+      await waitFor('it takes all of its processor', async () =>
+        (await hog.getMetrics()).some(({ cpuUsedPct }) => cpuUsedPct > 50),
+      );
+      for (let round = 0; round < 5; round++) {
+        await neighbourIsWell();
+        assert.equal(await page(), 'well');
+      }
+      assert.equal((await hog.commands.run('echo well')).stdout, 'well\n', 'it answers itself');
+      const other = await Sandbox.create(server.options);
+      assert.equal((await other.commands.run('echo well')).stdout, 'well\n');
+      await Promise.all([hog.kill(), other.kill()]);
+      await neighbour.commands.run('pkill -f http.server');
+    });
+
+    test('output without an end, read by nobody, takes no disk', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const disk = async (): Promise<number> => {
+        const files = globSync(['bundles/*/*', 'logs/*'], { cwd: server.data }).map((name) => join(server.data, name));
+        const sizes = files.map((file) => statSync(file, { throwIfNoEntry: false })).filter((entry) => entry?.isFile());
+        return sizes.reduce((sum, entry) => sum + entry!.size, 0);
+      };
+      const before = await disk();
+      // As much as its disk holds, to either output, and more commands than are kept of.
+      const endless = await sandbox.commands.run(
+        `for fd in 1 2; do head -c ${DISK_MB}M /dev/zero >&$fd; done; touch done; sleep 1000`,
+        { background: true, timeoutMs: 0 },
+      );
+      await endless.disconnect();
+      for (let round = 0; round < 15; round++) {
+        await Promise.all(Array.from({ length: 20 }, () => sandbox.commands.run(`echo ${'x'.repeat(10_000)}`)));
+      }
+      await waitFor('all is written', async () => await sandbox.files.exists('done'), 120_000);
+      const { stdout } = await sandbox.commands.run('head -c 100M /dev/zero > room && stat -c %s room && rm room');
+      assert.equal(stdout, `${100 * 1024 * 1024}\n`, 'the disk of the sandbox has room');
+      const more = (await disk()) - before;
+      assert(more < 4 * 1024 * 1024, `${more} bytes more are on the disk of the machine`);
       await sandbox.kill();
       await neighbourIsWell();
     });

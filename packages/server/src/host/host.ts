@@ -182,13 +182,18 @@ export class Host {
    * Hands over a sandbox that was started ahead of time. Undefined when there is none, or when it failed: it is then
    * gone, and one that is started now takes its place.
    */
-  async startWarm(source: StartSource, identity: Identity): Promise<Placement | undefined> {
+  async startWarm(
+    source: StartSource,
+    identity: Identity,
+    placed: (placement: Placement) => void,
+  ): Promise<Placement | undefined> {
     if (source.kind !== 'template' || source.template.id !== this.#options.warm.template.id) return undefined;
     using _hold = this.#hold();
     const taken = await this.#warm.take();
     if (taken === undefined) return undefined;
     const { placement, controlToken } = taken;
     try {
+      placed(placement);
       this.rouse(placement);
       await this.#handOver(placement, { ...identity, previousControlToken: controlToken });
       return placement;

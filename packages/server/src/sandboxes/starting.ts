@@ -36,7 +36,7 @@ export async function startSandbox(core: Core, record: SandboxRecord, options: S
   };
   core.assertOpen();
   const begun = now();
-  const warm = await host.startWarm(source, identity);
+  const warm = await host.startWarm(source, identity, placed);
   const placement =
     warm ??
     (await core.starts.run(() => {
