@@ -323,7 +323,7 @@ export class Sandboxes {
     }
   }
 
-  /** Throws `too_many_sandboxes` or `capacity_exhausted`. */
+  /** Throws `too_many_sandboxes`, or `capacity_exhausted` for the disk: memory is asked for when it is to be taken. */
   #assertRoom(apiKeyId: string | undefined): void {
     const alive = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused');
     const most = apiKeyId === undefined ? undefined : this.#options.maxSandboxesOfKey(apiKeyId);
@@ -339,7 +339,7 @@ export class Sandboxes {
         `you have reached the maximum number of concurrent sandboxes (${this.#options.maxSandboxes})`,
       );
     }
-    this.#options.host.assertCapacity();
+    this.#options.host.assertDiskRoom();
   }
 
   /** One that runs or is paused. Throws `sandbox_not_found`. */

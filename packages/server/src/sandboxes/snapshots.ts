@@ -18,6 +18,8 @@ export class Snapshots {
   readonly #store: SnapshotRecordStore;
   readonly #most: number;
   readonly #records = new Map<string, SnapshotRecord>();
+  /** How many are being made. */
+  #begun = 0;
   /** How many starts read a snapshot now: its files stay until they have. */
   readonly #readers = new Map<string, number>();
 
@@ -61,12 +63,17 @@ export class Snapshots {
   async create(record: RunningSandbox, givenName: string | undefined): Promise<SnapshotRecord> {
     const { log, now } = this.#core;
     const name = givenName === undefined ? undefined : readName(givenName);
-    if (this.#records.size >= this.#most) {
+    if (this.#records.size + this.#begun >= this.#most) {
       throw new SandportError('too_many_snapshots', `there are ${this.#most} snapshots already, which is the most`);
     }
     const id = newSnapshotId();
     const asked = now();
-    await this.capture(record, id, true);
+    this.#begun++;
+    try {
+      await this.capture(record, id, true);
+    } finally {
+      this.#begun--;
+    }
     const snapshot: SnapshotRecord = { id, name, sandboxId: record.id, createdAt: now(), spec: record.spec };
     try {
       this.#store.insert(snapshot, lifecycleEvent('checkpointed', record, snapshot.createdAt, { snapshot_id: id }));
