@@ -33,6 +33,8 @@ beforeEach(() => {
   ending = new AbortController();
   const store = {
     all: () => [asked],
+    clockOffset: () => undefined,
+    shiftTimes: () => {},
     update: (record: SandboxRecord) => {
       at.store?.(record);
       happened.push(`stored ${record.state}`);
@@ -43,7 +45,7 @@ beforeEach(() => {
     () => {},
     () => happened.push('not stored'),
   );
-  records.load();
+  records.load({ bootId: 'boot', ms: 0 });
   core = {
     records,
     host: {

@@ -40,6 +40,7 @@ import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
 import { type StartOptions, startSandbox } from './starting.ts';
+import { readBootId, WallClock } from './wall-clock.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
@@ -65,7 +66,6 @@ export interface SandboxesOptions {
   readonly events: Pick<EventStore, 'list'>;
   /** Called when an event of a sandbox's life is durable. */
   readonly onEvent: () => void;
-  readonly now?: () => number;
 }
 
 export interface CreateRequest {
@@ -95,7 +95,9 @@ export class Sandboxes {
   readonly #snapshots: Snapshots;
   readonly #ends: Ends;
   readonly #networks: Networks;
+  readonly #clock: WallClock;
   readonly #now: () => number;
+  readonly #bootId = readBootId();
   readonly #creations = new Set<Promise<unknown>>();
   #closing = false;
   /** Aborted when there is no time to try again what failed. */
@@ -103,7 +105,8 @@ export class Sandboxes {
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#clock = new WallClock({ onJump: (by, offset) => this.#onJump(by, offset) });
+    this.#now = () => this.#clock.now();
     this.#records = new RecordTable(options.store, options.onEvent, (sandboxId, error) =>
       options.log.event('record not stored', { sandboxId, error }),
     );
@@ -131,7 +134,9 @@ export class Sandboxes {
   async open(): Promise<void> {
     const { host, log, routes, tokens } = this.#options;
     const snapshots = this.#snapshots.load().map(({ id }) => id);
-    const records = this.#records.load().map((record) => this.#pausing.recover(record));
+    const records = this.#records
+      .load({ bootId: this.#bootId, ms: this.#clock.offset })
+      .map((record) => this.#pausing.recover(record));
     const paused = records.filter(isPaused);
     const alive = await host.reconcile({
       placements: records.filter(isRunning).map((record) => ({
@@ -155,6 +160,18 @@ export class Sandboxes {
       }
     }
     this.#ends.watch();
+  }
+
+  /** What a sandbox has left is a time, and no hour of the day: its end moves with the wall clock. */
+  #onJump(by: number, offset: number): void {
+    const { log } = this.#options;
+    try {
+      this.#records.shiftTimes(by, { bootId: this.#bootId, ms: offset });
+      log.event('the wall clock was set', { by });
+    } catch (error) {
+      log.event('end times not moved with the wall clock', { by, error });
+      throw error;
+    }
   }
 
   /** Has a sandbox that was lost with the machine go on from its newest snapshot, if it is to and has one. */
@@ -467,16 +484,19 @@ export class Sandboxes {
   /** Moves the end to `seconds` from now, within the longest life. Throws `sandbox_not_found` or `invalid_timeout`. */
   setTimeout(id: string, seconds: number): RunningSandbox {
     if (seconds < 0) throw new SandportError('invalid_timeout', 'Timeout must not be negative');
+    // The clock first: when it was set, the record is another afterwards.
+    const now = this.#now();
     const record = this.#alive(id);
     const latest = record.startedAt + MAX_LIFE_SECONDS * 1000;
-    if (latest <= this.#now()) throw new SandportError('invalid_timeout', 'Max instance length exceeded');
-    return this.#ends.move(record, Math.min(this.#now() + seconds * 1000, latest));
+    if (latest <= now) throw new SandportError('invalid_timeout', 'Max instance length exceeded');
+    return this.#ends.move(record, Math.min(now + seconds * 1000, latest));
   }
 
   /** Moves the end to `seconds` from now, only if that is later. */
   extend(id: string, seconds: number): RunningSandbox {
+    const now = this.#now();
     const record = this.#alive(id);
-    if (this.#now() + seconds * 1000 <= record.endAt) return record;
+    if (now + seconds * 1000 <= record.endAt) return record;
     return this.setTimeout(id, seconds);
   }
 
