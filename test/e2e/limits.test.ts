@@ -1,6 +1,6 @@
 // One sandbox at its limits leaves the others and the machine well.
 import assert from 'node:assert/strict';
-import { globSync, statSync } from 'node:fs';
+import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { RateLimitError, Sandbox } from 'e2b';
@@ -84,6 +84,16 @@ for (const runtime of runtimes) {
       assert.doesNotMatch(outcome, /took it all/);
       await sandbox.kill();
       await neighbourIsWell();
+    });
+
+    test('when the machine has no memory left, the kernel ends sandboxes first', async () => {
+      const scoreOf = (pid: number | string): number => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
+      const groups = globSync(`/sys/fs/cgroup/{,memory/}sandport/${server.instance}/*/cgroup.procs`);
+      const pids = groups.flatMap((path) => readFileSync(path, 'utf8').split('\n').filter(Boolean));
+      // Of gVisor the kernel is what counts: with it go the processes that it has run programs in, which have no name.
+      const named = pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== '');
+      assert(named.length > 0);
+      for (const pid of named) assert(scoreOf(pid) >= scoreOf('self') + 500, `process ${pid}`);
     });
 
     test('no key of the machine is reached', {

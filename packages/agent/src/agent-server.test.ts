@@ -87,6 +87,12 @@ test('init again needs the control token of the first call, and replaces everyth
   assert.deepEqual([envs.OLD, envs.NEW], [undefined, '2']);
 });
 
+test('which of two inits is the later one is told by their sequence, also when the wall clock was set back', async () => {
+  await using fresh = await startAgent({ envVars: { A: 'first' }, now: 2000, sequence: 1 });
+  assert.equal((await fresh.init({ envVars: { A: 'second' }, now: 1000, sequence: 2 }, CONTROL_TOKEN)).status, 204);
+  assert.deepEqual((await (await fetch(`${fresh.url}/envs`)).json()).A, 'second');
+});
+
 test('an init that was overtaken by a later one changes nothing', async () => {
   await using fresh = await startAgent({ envVars: { A: 'late' }, now: 2000 });
   assert.equal((await fresh.init({ envVars: { A: 'early' }, now: 1000 }, CONTROL_TOKEN)).status, 204);

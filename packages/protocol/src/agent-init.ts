@@ -34,4 +34,6 @@ export interface AgentInit {
   readonly restart?: boolean;
   /** Wall clock of the host, milliseconds since 1970. */
   readonly now: number;
+  /** Larger in every later call of one `generation`, whatever the wall clock does. Absent: `now` tells which is later. */
+  readonly sequence?: number;
 }

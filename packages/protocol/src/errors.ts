@@ -77,6 +77,7 @@ export const errorTable = {
   },
   port_closed: { status: 502, hint: 'Start a server on this port inside the sandbox.' },
   upstream_failed: { status: 502, hint: 'The server inside the sandbox broke the connection or did not speak HTTP.' },
+  url_machine_full: { status: 503, hint: 'The paused sandbox can be woken when the machine has room again.' },
   sandbox_waking: { status: 503, hint: 'The paused sandbox is being resumed; try again in a moment.' },
   api_unavailable: { status: 503, hint: 'The API is starting or stopping; try again in a moment.' },
 

@@ -130,7 +130,7 @@ export interface ListenAddress {
 }
 
 /** Codes of the error table. */
-export type WakeFailure = 'url_sandbox_not_found' | 'url_too_many_sandboxes' | 'url_wake_failed';
+export type WakeFailure = 'url_sandbox_not_found' | 'url_too_many_sandboxes' | 'url_machine_full' | 'url_wake_failed';
 
 /** What a worker has of what is limited, or all others together; left out is what is a small part of its limit. */
 export interface TrafficUsage {

@@ -22,6 +22,11 @@ export function checkInit(value: unknown): AgentInit {
   }
   expect(typeof body.hostname === 'string' && HOSTNAME.test(body.hostname), 'hostname', 'a host name');
   expect(typeof body.now === 'number' && Number.isFinite(body.now), 'now', 'milliseconds since 1970');
+  expect(
+    body.sequence === undefined || (typeof body.sequence === 'number' && Number.isFinite(body.sequence)),
+    'sequence',
+    'a number or absent',
+  );
   expect(body.restart === undefined || typeof body.restart === 'boolean', 'restart', 'a boolean or absent');
   expect(isNameservers(body.nameservers), 'nameservers', 'at most 3 IP addresses');
   expect(isEnvironment(body.envVars), 'envVars', 'an object of strings, without NUL characters or "=" in names');

@@ -6,7 +6,7 @@ import { readBody } from '../connect/body.ts';
 import { ConnectError } from '../connect/connect-error.ts';
 import { answerError } from '../http/json-answer.ts';
 import { checkInit } from './init-body.ts';
-import { identity, type Settings, settingsOf } from './settings.ts';
+import { identity, type Settings, sequenceOf, settingsOf } from './settings.ts';
 import { systemFiles, writeSystemFiles } from './system-files.ts';
 import { trustVariables, writeTrustStore } from './trust-store.ts';
 
@@ -53,7 +53,7 @@ export class Initialization {
   #apply(init: AgentInit, answer: () => void): void {
     // A call that was overtaken by a later one must not undo it; after a restore the host's clock may be another's.
     const before = this.#settings;
-    if (before !== undefined && before.generation === init.generation && init.now < before.now) {
+    if (before !== undefined && before.generation === init.generation && sequenceOf(init) < before.sequence) {
       answer();
       return;
     }

@@ -16,8 +16,8 @@ export interface Settings {
   /** Environment of every process. */
   readonly environment: ReadonlyMap<string, string>;
   readonly generation: string | undefined;
-  /** The host's clock when it sent this. */
-  readonly now: number;
+  /** Larger in what the host sent later. */
+  readonly sequence: number;
 }
 
 /** @param defaults environment that a sandbox's own replaces */
@@ -30,7 +30,7 @@ export function settingsOf(init: AgentInit, defaults: Iterable<[string, string]>
     defaultWorkdir: init.defaultWorkdir,
     environment: new Map([...defaults, ...Object.entries(init.envVars), ...identity(init)]),
     generation: init.generation,
-    now: init.now,
+    sequence: sequenceOf(init),
   };
 }
 
@@ -46,4 +46,8 @@ export function identity(init: AgentInit): Map<string, string> {
     // Vite refuses requests for host names it does not know; this names every public URL at once.
     ['__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS', `.${init.domain.replace(/:[0-9]+$/, '')}`],
   ]);
+}
+
+export function sequenceOf({ sequence, now }: AgentInit): number {
+  return sequence ?? now;
 }

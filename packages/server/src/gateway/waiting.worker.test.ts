@@ -143,6 +143,7 @@ describe('a sandbox that does not run', () => {
   it('that cannot be resumed says why, to programs and to browsers, and the next request tries again', async () => {
     const cases = [
       ['url_too_many_sandboxes', /HTTP\/1\.1 429 .*Sandbox limit reached/s],
+      ['url_machine_full', /HTTP\/1\.1 503 .*The machine has no room/s],
       ['url_wake_failed', /HTTP\/1\.1 502 .*could not be resumed/s],
       ['url_sandbox_not_found', /HTTP\/1\.1 502 .*The sandbox was not found/s],
     ] as const;

@@ -8,7 +8,7 @@ import type { LogEntry } from '@sandport/protocol/agent-log';
 import type { EgressTraffic } from '../egress/messages.ts';
 import { type AgentPlace, initialiseAgent, rehearse, untilAgentListens } from './agent-client.ts';
 import { readAgentLog } from './agent-log.ts';
-import { assertDisk, assertMemory } from './capacity.ts';
+import { Capacity } from './capacity.ts';
 import { removeCgroups } from './cgroups.ts';
 import { Containers } from './containers.ts';
 import { DiskStore } from './disk/sandbox-disk.ts';
@@ -77,6 +77,7 @@ export class Host {
   readonly #containers: Containers;
   readonly #saved: SavedSandboxes;
   readonly #warm: WarmPool<WarmSandbox>;
+  readonly #capacity: Capacity;
   readonly #idleSlack = new IdleSlack();
   readonly #memoryKills: MemoryKills;
 
@@ -87,6 +88,7 @@ export class Host {
     this.#runtime = runtime;
     this.#block = block;
     this.#memoryKills = new MemoryKills((container) => readOutOfMemory(`/sandport/${options.instance}/${container}`));
+    this.#capacity = new Capacity({ directory: dataDirectory });
     this.#egress = new Egress({
       dataDirectory,
       table: `sandport_${options.instance}`,
@@ -125,6 +127,7 @@ export class Host {
       directory: join(dataDirectory, 'snapshots'),
       basis: { image: options.warm.template.image, agentDirectory: options.agentDirectory, limits },
       mostPrepared: options.warm.most,
+      reserveAhead: () => this.#capacity.reserveAhead(),
       onPrepareError: (error) => onBackgroundError('no container prepared', error),
     });
     this.#warm = new WarmPool<WarmSandbox>({
@@ -204,10 +207,17 @@ export class Host {
     }
   }
 
-  /** Starts a sandbox and returns when it has been handed over. Leaves nothing behind when it fails. */
+  /**
+   * Starts a sandbox and returns when it has been handed over. Leaves nothing behind when it fails. Throws
+   * `capacity_exhausted` before anything is begun, and `snapshot_unusable`.
+   */
   async start(source: StartSource, identity: Identity, placed: (placement: Placement) => void): Promise<Placement> {
     using _hold = this.#hold();
     const origin = await this.#origin(source);
+    const kept = source.kind === 'snapshot' && origin.memory !== undefined ? await this.#saved.size(source.id) : 0;
+    this.#capacity.assertDisk(kept);
+    // What it wrote is in there too, and comes back to its disk.
+    using _room = this.#capacity.reserve(Math.min(kept, origin.basis.limits.memoryMB * 1024 * 1024));
     // What is to be forgotten runs on for a moment, and reaches nobody.
     const egress = origin.restart ? CLOSED : identity.egress;
     const placement =
@@ -250,6 +260,7 @@ export class Host {
   }
 
   async #makeWarm(): Promise<WarmSandbox> {
+    using _room = this.#capacity.reserveAhead();
     const { template } = this.#options.warm;
     // With the rules that most sandboxes have: nothing runs in it that could make use of them before it is handed over.
     const origin = await this.#origin({ kind: 'template', template });
@@ -309,15 +320,15 @@ export class Host {
   }
 
   /**
-   * Writes down a sandbox that is to end. When it throws there is no snapshot and the sandbox runs on; when it returns
-   * the snapshot is durable, and the place is to be removed with `removePaused`.
+   * Writes down a sandbox that is to end. When it throws there is no snapshot, and `mend` has the sandbox go on; when it
+   * returns the snapshot is durable, and the place is to be removed with `removePaused`.
    */
   pause(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
     this.rouse(placement);
     return this.#saved.writeLast(placement, id, keepMemory);
   }
 
-  /** Has a sandbox go on that was to be paused and is not. */
+  /** Has a sandbox go on that was to be paused and is not. Can be repeated. */
   mend(placement: Placement): Promise<void> {
     return this.#saved.goOn(placement);
   }
@@ -381,16 +392,21 @@ export class Host {
     return readUsage(`/sandport/${this.#options.instance}/${container}`, this.#disks.directoryOf(disk));
   }
 
-  /** Throws `capacity_exhausted` when the machine has no room for one more sandbox. */
-  assertCapacity(): void {
-    assertMemory();
-    assertDisk(this.#options.dataDirectory);
+  /** Throws `capacity_exhausted` when the machine's disk has no room for one more sandbox. */
+  assertDiskRoom(): void {
+    this.#capacity.assertDisk();
   }
 
   /** Throws `capacity_exhausted` when the disk has no room for a snapshot of a sandbox that runs. */
   async assertRoomFor(placement: Placement): Promise<void> {
     const { memoryBytes, diskBytes } = await this.usage(placement).catch(() => ({ memoryBytes: 0, diskBytes: 0 }));
-    assertDisk(this.#options.dataDirectory, this.keepsMemory ? memoryBytes + diskBytes : 0);
+    this.#capacity.assertDisk(this.keepsMemory ? memoryBytes + diskBytes : 0);
+  }
+
+  /** Throws `capacity_exhausted` when the machine has no memory for one more with as much in it as a sandbox that runs. */
+  async assertMemoryFor(placement: Placement): Promise<void> {
+    const { memoryBytes } = await this.usage(placement).catch(() => ({ memoryBytes: 0 }));
+    this.#capacity.assertMemory(Math.min(memoryBytes, placement.basis.limits.memoryMB * 1024 * 1024));
   }
 
   /** Whether a sandbox has ended because it was at its memory limit. */

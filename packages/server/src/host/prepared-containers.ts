@@ -13,6 +13,8 @@ export interface PreparedContainersOptions {
   readonly basis: ContainerBasis;
   /** How many are kept ahead of time at most; 0 where the runtime cannot prepare any. */
   readonly most: number;
+  /** Keeps memory for one that is being made; throws where there is none. */
+  readonly reserveAhead: () => Disposable;
   /** Whether there is anything that could be brought back. */
   readonly isWanted: () => boolean;
   readonly onError: (error: unknown) => void;
@@ -25,7 +27,7 @@ export class PreparedContainers {
   readonly #forSnapshot: Preparations<Place>;
 
   constructor(options: PreparedContainersOptions) {
-    const { containers, basis, most, isWanted, onError } = options;
+    const { containers, basis, most, reserveAhead, isWanted, onError } = options;
     const destroy = ({ placement }: Place): Promise<void> => containers.remove(placement);
     this.#options = options;
     this.#pool = new WarmPool<Place>({
@@ -35,7 +37,10 @@ export class PreparedContainers {
           return isWanted() ? Math.min(1, most) : 0;
         },
       },
-      make: () => containers.prepare(basis),
+      make: async () => {
+        using _room = reserveAhead();
+        return await containers.prepare(basis);
+      },
       destroy,
       isUsable: ({ placement }) => containers.isAlive(placement.container),
       onError,

@@ -20,6 +20,8 @@ export interface SavedSandboxesOptions {
   readonly basis: ContainerBasis;
   /** How many containers are kept for resumptions, at most. */
   readonly mostPrepared: number;
+  /** Keeps memory for one that is being made; throws where there is none. */
+  readonly reserveAhead: () => Disposable;
   readonly onPrepareError: (error: unknown) => void;
 }
 
@@ -38,6 +40,7 @@ export class SavedSandboxes {
       containers: options.containers,
       basis: options.basis,
       most: options.runtime.checkpoints === undefined ? 0 : options.mostPrepared,
+      reserveAhead: options.reserveAhead,
       isWanted: () => this.#store.count > 0,
       onError: options.onPrepareError,
     });
@@ -61,31 +64,34 @@ export class SavedSandboxes {
     }
   }
 
-  /** Of one that is to end. When this throws there is no snapshot and it runs on. */
+  /** Of one that is to end. When this throws there is no snapshot, and it is to go on: see `goOn`. */
   async writeLast(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
     const { runtime, slots } = this.#options;
     using _hold = this.#prepared.hold();
     // What it does between the snapshot and its end is not in the snapshot, so nobody may see it.
     await slots.cut(placement.slot);
-    try {
-      if (runtime.checkpoints === undefined && !keepMemory) await this.#writeDisk(placement, id);
-      // A runtime that keeps memory keeps files in it: without the one there are not the others.
-      else await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
-    } catch (error) {
-      await this.goOn(placement);
-      throw error;
-    }
+    if (runtime.checkpoints === undefined && !keepMemory) await this.#writeDisk(placement, id);
+    // A runtime that keeps memory keeps files in it: without the one there are not the others.
+    else await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
   }
 
-  /** Undoes what `writeLast` has done to a sandbox. */
+  /** Undoes what `writeLast` has done to a sandbox. Can be repeated. */
   async goOn(placement: Placement): Promise<void> {
     const { runtime, slots, containers } = this.#options;
-    if (runtime.freezer !== undefined) await containers.thaw(placement);
-    await slots.mend({ index: placement.slot, address: placement.address });
+    try {
+      if (runtime.freezer !== undefined) await containers.thaw(placement);
+    } finally {
+      await slots.mend({ index: placement.slot, address: placement.address });
+    }
   }
 
   has(id: string): boolean {
     return this.#store.has(id);
+  }
+
+  /** Bytes on the disk: what comes back into memory, and to a disk, when a sandbox is started from it. */
+  size(id: string): Promise<number> {
+    return this.#store.size(id);
   }
 
   /** Whether processes do not go on when a sandbox is started from it. */

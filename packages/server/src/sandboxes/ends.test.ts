@@ -37,6 +37,7 @@ let pause: () => Promise<void>;
 function open(...sandboxes: RunningSandbox[]): void {
   const store = {
     all: () => sandboxes,
+    clockOffset: () => ({ bootId: 'b', ms: 0 }),
     update: (_record: SandboxRecord, event?: LifecycleEvent) => void (event && told.push(event)),
     delete: () => {},
   } as unknown as SandboxStore;
@@ -45,7 +46,7 @@ function open(...sandboxes: RunningSandbox[]): void {
     () => {},
     () => assert.fail('not stored'),
   );
-  records.load();
+  records.load({ bootId: 'b', ms: 0 });
   const core = {
     ...{ records, exclusive, now: () => now, isKept: () => false, ending: new AbortController().signal },
     host: {

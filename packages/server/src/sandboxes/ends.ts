@@ -67,8 +67,9 @@ export class Ends {
 
   async #pauseAtEnd(record: RunningSandbox): Promise<void> {
     const { records, log, now } = this.#core;
-    const { id, endAt, startedAt, spec } = record;
-    const isMoved = (): boolean => records.get(id)?.endAt !== endAt;
+    const { id, spec } = record;
+    // Both move with the wall clock.
+    const isMoved = (): boolean => lifeOf(records.get(id)) !== lifeOf(record);
     try {
       await this.#pausing.pause(record, spec.lifecycle.keepMemory, isMoved);
     } catch (error) {
@@ -76,7 +77,7 @@ export class Ends {
       if (isMoved() || left === undefined || !isRunning(left)) return;
       // Better late than lost, but not for ever.
       const again = now() + RETRY_MS;
-      if (again > startedAt + this.#longestLifeMs) return this.end(record, 'pause_failed');
+      if (again > left.startedAt + this.#longestLifeMs) return this.end(record, 'pause_failed');
       log.event('pause at the end time failed', { sandboxId: id, error });
       this.move(left, again);
     }
@@ -134,8 +135,10 @@ export class Ends {
   }
 
   async #checkLiveness(): Promise<void> {
-    const { records, host, log } = this.#core;
+    const { records, host, log, now } = this.#core;
     try {
+      // A jump of the wall clock is noticed also when nobody asks for the time.
+      now();
       const running = records.values().filter(isRunning);
       for (let first = 0; first < running.length; first += LOOK_AT_ONCE) {
         const some = running.slice(first, first + LOOK_AT_ONCE);
@@ -168,4 +171,9 @@ export class Ends {
       this.#ended.delete(id);
     }
   }
+}
+
+/** Milliseconds from start to end. */
+function lifeOf(record: SandboxRecord | undefined): number | undefined {
+  return record && record.endAt - record.startedAt;
 }

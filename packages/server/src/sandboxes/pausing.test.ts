@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { Core } from './core.ts';
+import { Exclusive } from './exclusive.ts';
 import { Pausing } from './pausing.ts';
 import { RecordTable } from './record-table.ts';
 import type { RunningSandbox, SandboxRecord, SandboxStore } from './sandbox-record.ts';
@@ -18,17 +19,22 @@ let records: RecordTable;
 let core: Core;
 let ends: number[];
 let happened: string[];
+let ending: AbortController;
 /** What goes wrong, or happens, at each step; nothing by default. */
 let at: {
   room?: () => void;
   write?: () => void;
   store?: (record: SandboxRecord) => void;
+  mend?: () => void;
 };
 
 beforeEach(() => {
   [ends, happened, at] = [[], [], {}];
+  ending = new AbortController();
   const store = {
     all: () => [asked],
+    clockOffset: () => undefined,
+    shiftTimes: () => {},
     update: (record: SandboxRecord) => {
       at.store?.(record);
       happened.push(`stored ${record.state}`);
@@ -39,7 +45,7 @@ beforeEach(() => {
     () => {},
     () => happened.push('not stored'),
   );
-  records.load();
+  records.load({ bootId: 'boot', ms: 0 });
   core = {
     records,
     host: {
@@ -48,7 +54,10 @@ beforeEach(() => {
       pause: async () => at.write?.(),
       traffic: async () => [],
       removeSnapshot: async () => void happened.push('snapshot removed'),
-      mend: async () => void happened.push('mended'),
+      mend: async () => {
+        at.mend?.();
+        happened.push('mended');
+      },
       removePaused: async () => void happened.push('place removed'),
     },
     routes: { setRoute: async ({ held }: { held?: object }) => void happened.push(held ? 'held' : 'routed') },
@@ -56,7 +65,8 @@ beforeEach(() => {
     timers: { clear: () => {}, set: (_id: string, endAt: number) => ends.push(endAt) },
     log: { event: () => {} },
     now: () => 0,
-    ending: new AbortController().signal,
+    ending: ending.signal,
+    exclusive: new Exclusive(),
   } as unknown as Core;
 });
 
@@ -86,6 +96,24 @@ test('a sandbox goes on, without the snapshot, when its pause is written and can
   // The snapshot first: with it the next start would take the sandbox for paused.
   assert.deepEqual(happened, ['stored pausing', 'held', 'snapshot removed', 'mended', 'stored running', 'routed']);
   assert.notEqual(current().generation, asked.generation);
+});
+
+test('what a failed pause cannot give back at once is given back later, while the sandbox runs', async () => {
+  at.write = () => {
+    throw new Error('it cannot be written');
+  };
+  let failures = 1;
+  at.mend = () => {
+    if (failures-- > 0) throw new Error('it cannot be mended yet');
+  };
+  const pausing = new Pausing(core);
+  const pause = core.exclusive.run(asked.id, () => pausing.pause(asked, true));
+  await assert.rejects(pause, { code: 'sandbox_pause_failed' });
+  assert.equal(current().state, 'running');
+  assert.equal(happened.includes('mended'), false);
+  ending.abort();
+  await pausing.removed();
+  assert.equal(happened.at(-1), 'mended');
 });
 
 test('and also when the store takes nothing more: the next start makes the same of what it has', async () => {

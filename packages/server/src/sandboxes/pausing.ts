@@ -9,7 +9,7 @@ import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
 import { executionData, lifecycleEvent } from './lifecycle-events.ts';
-import { isPaused, type PausedSandbox, type RunningSandbox, type SandboxRecord } from './sandbox-record.ts';
+import { isPaused, isRunning, type PausedSandbox, type RunningSandbox, type SandboxRecord } from './sandbox-record.ts';
 import { heldRoute, pausedRoute, runningRoute } from './sandbox-route.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { startSandbox } from './starting.ts';
@@ -17,11 +17,16 @@ import { untilDone } from './until-done.ts';
 
 /** For what a sandbox had before its pause to be gone. */
 const LONGEST_WAIT_MS = 30_000;
+/** Of a resumption, which its caller is told as they are. */
+const KNOWN_FAILURES: ReadonlySet<string> = new Set(['snapshot_unusable', 'shutting_down', 'capacity_exhausted']);
 
 export class Pausing {
   readonly #core: Core;
   /** Places of paused sandboxes, and snapshots of resumed ones, that are being removed. A sandbox may have several. */
   readonly #removals = new Set<{ readonly id: string; readonly done: Promise<void> }>();
+
+  /** Sandboxes that are being mended. */
+  readonly #mending = new Set<Promise<void>>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -67,7 +72,6 @@ export class Pausing {
       const onError = (reason: unknown): void =>
         log.event('snapshot not removed', { snapshotId: snapshot, error: reason });
       await host.removeSnapshot(snapshot).catch(onError);
-      await host.mend(record.placement);
       throw await this.#goOn(record, error);
     }
     faultPoint('pause:paused');
@@ -77,12 +81,31 @@ export class Pausing {
 
   /** A sandbox that is not paused after all. Returns what the caller is told. */
   async #goOn(record: RunningSandbox, cause: unknown): Promise<SandportError> {
-    const { records, routes, tokens, timers, log } = this.#core;
+    const { records, host, routes, tokens, timers, log } = this.#core;
     log.event('sandbox not paused', { sandboxId: record.id, error: cause });
-    const running = records.restore({ ...record, generation: randomUUID() });
+    const onError = (error: unknown): void => log.event('sandbox not mended', { sandboxId: record.id, error });
+    await host.mend(record.placement).catch((error: unknown) => {
+      onError(error);
+      const mending = this.#mend(record, onError).finally(() => this.#mending.delete(mending));
+      this.#mending.add(mending);
+    });
+    const { startedAt, endAt } = records.get(record.id) ?? record;
+    const running = records.restore({ ...record, startedAt, endAt, generation: randomUUID() });
     timers.set(record.id, running.endAt);
     await routes.setRoute(runningRoute(running, tokens));
     return new SandportError('sandbox_pause_failed', 'the sandbox could not be paused and runs on', { cause });
+  }
+
+  /** Tries again, while it runs there, what it could not be given back at once: its network, and that it goes on. */
+  async #mend({ id, placement }: RunningSandbox, onError: (error: unknown) => void): Promise<void> {
+    const { records, host, exclusive, ending } = this.#core;
+    const mendOnce = async (): Promise<void> => {
+      const record = records.get(id);
+      if (record !== undefined && isRunning(record) && record.placement.container === placement.container) {
+        await host.mend(placement);
+      }
+    };
+    await untilDone(() => exclusive.run(id, mendOnce), onError, ending);
   }
 
   /** Of its whole life: the packet filter's counters end with the slot. */
@@ -99,7 +122,7 @@ export class Pausing {
 
   /**
    * Brings a paused sandbox back; the caller holds its lock. When it throws, the sandbox is paused as before. Throws
-   * `too_many_sandboxes`, `snapshot_unusable`, `shutting_down` or `sandbox_resume_failed`.
+   * `too_many_sandboxes`, `capacity_exhausted`, `snapshot_unusable`, `shutting_down` or `sandbox_resume_failed`.
    *
    * @param restart whether its processes are not to go on, though they were kept
    */
@@ -108,7 +131,11 @@ export class Pausing {
     this.#core.assertRoom(paused.spec.apiKeyId);
     const asked = now();
     // A disk has to be let go of first; memory goes on elsewhere while the old place is being removed.
-    if (!host.keepsMemory) await this.#removeDiskPlace(paused);
+    if (!host.keepsMemory) {
+      await this.#removeDiskPlace(paused);
+      // Others may have begun meanwhile.
+      this.#core.assertRoom(paused.spec.apiKeyId);
+    }
     const before: PausedSandbox = { ...paused, placement: undefined };
     const resuming = records.update({
       ...before,
@@ -125,7 +152,7 @@ export class Pausing {
     } catch (error) {
       records.restore(before);
       log.event('sandbox not resumed', { sandboxId: paused.id, error });
-      if (error instanceof SandportError && ['snapshot_unusable', 'shutting_down'].includes(error.code)) throw error;
+      if (error instanceof SandportError && KNOWN_FAILURES.has(error.code)) throw error;
       throw new SandportError('sandbox_resume_failed', 'the sandbox could not be resumed and stays paused', {
         cause: error,
       });
@@ -188,10 +215,11 @@ export class Pausing {
     void done.finally(() => this.#removals.delete(removal));
   }
 
-  /** Waits until the place of a paused sandbox has been removed; without an ID, those of all. */
+  /** Waits until the place of a paused sandbox has been removed; without an ID, until nothing goes on any more. */
   async removed(id?: string): Promise<void> {
     const removals = [...this.#removals].filter((removal) => id === undefined || removal.id === id);
     await Promise.all(removals.map(({ done }) => done));
+    if (id === undefined) await Promise.all(this.#mending);
   }
 
   async #removeDiskPlace(paused: PausedSandbox): Promise<void> {

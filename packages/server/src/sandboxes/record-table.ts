@@ -1,6 +1,7 @@
 // All records, in memory and in the store: what is in memory is durable, but for creations that have not come to an end.
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
-import type { SandboxRecord, SandboxStore } from './sandbox-record.ts';
+import { type ClockOffset, hasTimeLeft, type SandboxRecord, type SandboxStore } from './sandbox-record.ts';
+import { isJump } from './wall-clock.ts';
 
 export class RecordTable {
   readonly #store: SandboxStore;
@@ -20,10 +21,23 @@ export class RecordTable {
     this.#onError = onError;
   }
 
-  /** Takes over what the store has. To be called once, first. */
-  load(): SandboxRecord[] {
+  /** Takes over what the store has, as the wall clock stands now. To be called once, first. */
+  load(offset: ClockOffset): SandboxRecord[] {
+    const before = this.#store.clockOffset();
+    // After another boot nothing runs that could have time left.
+    if (before?.bootId !== offset.bootId) this.#store.shiftTimes(0, offset);
+    else if (isJump(offset.ms - before.ms)) this.#store.shiftTimes(offset.ms - before.ms, offset);
     for (const record of this.#store.all()) this.#records.set(record.id, record);
     return this.values();
+  }
+
+  /** Moves start and end of those that run with the wall clock. Throws when the store cannot, and nothing is moved. */
+  shiftTimes(by: number, offset: ClockOffset): void {
+    this.#store.shiftTimes(by, offset);
+    for (const [id, record] of this.#records) {
+      if (!hasTimeLeft(record)) continue;
+      this.#records.set(id, { ...record, startedAt: record.startedAt + by, endAt: record.endAt + by });
+    }
   }
 
   /** Keeps a creation in memory alone until the first `update`: a crash before that leaves nothing that is anybody's. */

@@ -20,6 +20,8 @@ export type { Placement };
  */
 export type SandboxState = 'creating' | 'running' | 'pausing' | 'paused' | 'resuming' | 'ending';
 
+export const TIMED_STATES: ReadonlySet<SandboxState> = new Set(['running', 'pausing', 'resuming']);
+
 /** What was asked for at creation. */
 export interface SandboxSpec {
   readonly templateId: string;
@@ -92,6 +94,11 @@ export interface SandboxRecord {
 /** A sandbox of which nothing runs. Its place is there only until it has been removed. */
 export type PausedSandbox = SandboxRecord & { readonly state: 'paused'; readonly snapshot: string };
 
+/** Whether its start and end are moved with the wall clock: what it has left is a time, and no hour of the day. */
+export function hasTimeLeft({ state }: Pick<SandboxRecord, 'state'>): boolean {
+  return TIMED_STATES.has(state);
+}
+
 export function isPaused(record: SandboxRecord): record is PausedSandbox {
   return record.state === 'paused' && record.snapshot !== undefined;
 }
@@ -109,6 +116,14 @@ export function publicState({ state }: Pick<SandboxRecord, 'state'>): 'running' 
 /** A sandbox whose start has been answered: it has a place. */
 export type RunningSandbox = SandboxRecord & { readonly state: 'running'; readonly placement: Placement };
 
+/** How the wall clock stood when the times of records were written. */
+export interface ClockOffset {
+  /** Of the boot that `ms` counts from. */
+  readonly bootId: string;
+  /** Wall clock less time since boot, milliseconds. */
+  readonly ms: number;
+}
+
 /** Where records survive. Every method returns when its effect is durable. */
 export interface SandboxStore {
   /** @param event is durable with the change, or neither is */
@@ -117,6 +132,9 @@ export interface SandboxStore {
   update(record: SandboxRecord, event?: LifecycleEvent): void;
   delete(id: string, event?: LifecycleEvent): void;
   all(): SandboxRecord[];
+  clockOffset(): ClockOffset | undefined;
+  /** Stores the offset, and moves start and end of those that run by so many milliseconds; both, or neither. */
+  shiftTimes(by: number, offset: ClockOffset): void;
 }
 
 /** Memory and files of a sandbox at one moment, from which others are created. */

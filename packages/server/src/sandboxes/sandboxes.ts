@@ -41,6 +41,7 @@ import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
 import { type StartOptions, startSandbox } from './starting.ts';
 import { DEFAULT_TAG, parseTemplateName } from './template-name.ts';
+import { readBootId, WallClock } from './wall-clock.ts';
 
 export interface SandboxesOptions {
   readonly store: SandboxStore;
@@ -66,7 +67,6 @@ export interface SandboxesOptions {
   readonly events: Pick<EventStore, 'list'>;
   /** Called when an event of a sandbox's life is durable. */
   readonly onEvent: () => void;
-  readonly now?: () => number;
 }
 
 export interface CreateRequest {
@@ -96,7 +96,9 @@ export class Sandboxes {
   readonly #snapshots: Snapshots;
   readonly #ends: Ends;
   readonly #networks: Networks;
+  readonly #clock: WallClock;
   readonly #now: () => number;
+  readonly #bootId = readBootId();
   readonly #creations = new Set<Promise<unknown>>();
   #closing = false;
   /** Aborted when there is no time to try again what failed. */
@@ -104,7 +106,8 @@ export class Sandboxes {
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#clock = new WallClock({ onJump: (by, offset) => this.#onJump(by, offset) });
+    this.#now = () => this.#clock.now();
     this.#records = new RecordTable(options.store, options.onEvent, (sandboxId, error) =>
       options.log.event('record not stored', { sandboxId, error }),
     );
@@ -133,7 +136,9 @@ export class Sandboxes {
   async open(): Promise<void> {
     const { host, log, routes, tokens } = this.#options;
     const snapshots = this.#snapshots.load().map(({ id }) => id);
-    const records = this.#records.load().map((record) => this.#pausing.recover(record));
+    const records = this.#records
+      .load({ bootId: this.#bootId, ms: this.#clock.offset })
+      .map((record) => this.#pausing.recover(record));
     const paused = records.filter(isPaused);
     const alive = await host.reconcile({
       placements: records.filter(isRunning).map((record) => ({
@@ -157,6 +162,18 @@ export class Sandboxes {
       }
     }
     this.#ends.watch();
+  }
+
+  /** What a sandbox has left is a time, and no hour of the day: its end moves with the wall clock. */
+  #onJump(by: number, offset: number): void {
+    const { log } = this.#options;
+    try {
+      this.#records.shiftTimes(by, { bootId: this.#bootId, ms: offset });
+      log.event('the wall clock was set', { by });
+    } catch (error) {
+      log.event('end times not moved with the wall clock', { by, error });
+      throw error;
+    }
   }
 
   /** Has a sandbox that was lost with the machine go on from its newest snapshot, if it is to and has one. */
@@ -225,6 +242,7 @@ export class Sandboxes {
         const parent = this.#running(id, 'forked');
         // Where not even one has room, nothing stands still and no connection is cut for it.
         this.#assertRoom(apiKeyId);
+        await this.#options.host.assertMemoryFor(parent.placement);
         // It is gone when the forks run, and nobody's after a crash.
         await this.#snapshots.capture(parent, snapshot, false);
         return { ...parent.spec, apiKeyId };
@@ -347,7 +365,7 @@ export class Sandboxes {
     }
   }
 
-  /** Throws `too_many_sandboxes` or `capacity_exhausted`. */
+  /** Throws `too_many_sandboxes`, or `capacity_exhausted` for the disk: memory is asked for when it is to be taken. */
   #assertRoom(apiKeyId: string | undefined): void {
     const alive = this.#records.values().filter(({ state }) => state !== 'ending' && state !== 'paused');
     const most = apiKeyId === undefined ? undefined : this.#options.maxSandboxesOfKey(apiKeyId);
@@ -363,7 +381,7 @@ export class Sandboxes {
         `you have reached the maximum number of concurrent sandboxes (${this.#options.maxSandboxes})`,
       );
     }
-    this.#options.host.assertCapacity();
+    this.#options.host.assertDiskRoom();
   }
 
   /** One that runs or is paused. Throws `sandbox_not_found`. */
@@ -491,16 +509,19 @@ export class Sandboxes {
   /** Moves the end to `seconds` from now, within the longest life. Throws `sandbox_not_found` or `invalid_timeout`. */
   setTimeout(id: string, seconds: number): RunningSandbox {
     if (seconds < 0) throw new SandportError('invalid_timeout', 'Timeout must not be negative');
+    // The clock first: when it was set, the record is another afterwards.
+    const now = this.#now();
     const record = this.#alive(id);
     const latest = record.startedAt + MAX_LIFE_SECONDS * 1000;
-    if (latest <= this.#now()) throw new SandportError('invalid_timeout', 'Max instance length exceeded');
-    return this.#ends.move(record, Math.min(this.#now() + seconds * 1000, latest));
+    if (latest <= now) throw new SandportError('invalid_timeout', 'Max instance length exceeded');
+    return this.#ends.move(record, Math.min(now + seconds * 1000, latest));
   }
 
   /** Moves the end to `seconds` from now, only if that is later. */
   extend(id: string, seconds: number): RunningSandbox {
+    const now = this.#now();
     const record = this.#alive(id);
-    if (this.#now() + seconds * 1000 <= record.endAt) return record;
+    if (now + seconds * 1000 <= record.endAt) return record;
     return this.setTimeout(id, seconds);
   }
 

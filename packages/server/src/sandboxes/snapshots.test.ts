@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Core } from './core.ts';
-import type { SandboxRecord, SnapshotRecord } from './sandbox-record.ts';
+import type { RunningSandbox, SandboxRecord, SnapshotRecord } from './sandbox-record.ts';
 import { Snapshots } from './snapshots.ts';
 
 /** One snapshot, which a sandbox in `state` is to go on from, and what is removed of the disk. */
@@ -40,4 +40,33 @@ test('it goes when the start ends and its sandbox was killed meanwhile', async (
   resolve();
   await start;
   assert.deepEqual(removed, ['s1']);
+});
+
+test('snapshots that are being made count as those that are there', async () => {
+  const { promise: written, resolve: write } = Promise.withResolvers<void>();
+  const core = {
+    records: { get: () => undefined, restore: (record: object) => record },
+    host: { keepsMemory: true, assertRoomFor: async () => {}, snapshot: () => written },
+    routes: { setRoute: async () => {} },
+    tokens: { loopbackTunnel: () => 'token' },
+    log: { event: () => {} },
+    onEvent: () => {},
+    now: () => 0,
+  } as unknown as Core;
+  const snapshots = new Snapshots(core, { all: () => [], insert: () => {}, delete: () => {} }, 1, []);
+  const spec = { metadata: {}, lifecycle: { autoResume: false }, network: { allowPublicTraffic: true } };
+  const one = {
+    id: 'i1',
+    state: 'running',
+    spec,
+    createdAt: 0,
+    startedAt: 0,
+    endAt: 1000,
+    placement: { address: '198.18.0.4' },
+  } as unknown as RunningSandbox;
+  const first = snapshots.create(one, undefined);
+  await assert.rejects(snapshots.create({ ...one, id: 'i2' }, undefined), { code: 'too_many_snapshots' });
+  write();
+  await first;
+  assert.equal(snapshots.list().length, 1);
 });

@@ -16,6 +16,8 @@ export class Snapshots {
   readonly #most: number;
   readonly #templates: readonly string[];
   readonly #records = new Map<string, SnapshotRecord>();
+  /** How many are being made. */
+  #begun = 0;
   /** How many starts read a snapshot now: its files stay until they have. */
   readonly #readers = new Map<string, number>();
 
@@ -63,12 +65,17 @@ export class Snapshots {
   async create(record: RunningSandbox, givenName: string | undefined): Promise<SnapshotRecord> {
     const { log, now } = this.#core;
     const name = givenName === undefined ? undefined : readSnapshotName(givenName, this.#templates);
-    if (this.#records.size >= this.#most) {
+    if (this.#records.size + this.#begun >= this.#most) {
       throw new SandportError('too_many_snapshots', `there are ${this.#most} snapshots already, which is the most`);
     }
     const id = newSnapshotId();
     const asked = now();
-    await this.capture(record, id, true);
+    this.#begun++;
+    try {
+      await this.capture(record, id, true);
+    } finally {
+      this.#begun--;
+    }
     const snapshot: SnapshotRecord = { id, name, sandboxId: record.id, createdAt: now(), spec: record.spec };
     try {
       this.#store.insert(snapshot, lifecycleEvent('checkpointed', record, snapshot.createdAt, { snapshot_id: id }));

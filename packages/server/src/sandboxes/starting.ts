@@ -9,6 +9,7 @@ import { lifecycleEvent } from './lifecycle-events.ts';
 import { egressPolicy } from './network-policy.ts';
 import type { RunningSandbox, SandboxRecord } from './sandbox-record.ts';
 import { runningRoute } from './sandbox-route.ts';
+import { sinceMachineBoot } from './wall-clock.ts';
 
 export interface StartOptions {
   readonly source: StartSource;
@@ -94,5 +95,7 @@ export async function agentInit(
     }),
     generation,
     now: now(),
+    // A start is within one boot of the machine.
+    sequence: sinceMachineBoot(),
   };
 }

@@ -10,6 +10,7 @@ export async function wakeForUrl(sandboxes: Sandboxes, sandboxId: string): Promi
   } catch (error) {
     const code = error instanceof SandportError ? error.code : undefined;
     if (code === 'sandbox_not_found') return 'url_sandbox_not_found';
+    if (code === 'capacity_exhausted') return 'url_machine_full';
     return code === 'too_many_sandboxes' ? 'url_too_many_sandboxes' : 'url_wake_failed';
   }
 }

@@ -81,6 +81,7 @@ export const migrations: readonly string[] = [
   ALTER TABLE sandboxes ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
   UPDATE sandboxes SET created_at = started_at;
   `,
+  'CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), boot_id TEXT NOT NULL, offset_ms INTEGER NOT NULL) STRICT',
   // Of all events before it, those that are gone too: what the newest ones take is a subtraction.
   `
   ALTER TABLE events ADD COLUMN bytes_before INTEGER NOT NULL DEFAULT 0;

@@ -109,3 +109,22 @@ test('an ID is used once', async () => {
   assert.deepEqual(records.all(), [creating]);
   database.close();
 });
+
+test('times of what runs move together with the clock that is noted, and survive a reopening', async () => {
+  await using directory = await mkdtempDisposable(prefix);
+  const path = join(directory.path, 'database');
+  const paused = { ...running, id: 'i2', state: 'paused', snapshot: 's1' } as const;
+  {
+    using database = openDatabase(path);
+    const records = new SandboxRecords(database, new EventRecords(database), sealer);
+    assert.equal(records.clockOffset(), undefined);
+    records.insert(running);
+    records.insert(paused);
+    records.shiftTimes(-5000, { bootId: 'boot', ms: 7 });
+  }
+  using database = openDatabase(path);
+  const records = new SandboxRecords(database, new EventRecords(database), sealer);
+  assert.deepEqual(records.clockOffset(), { bootId: 'boot', ms: 7 });
+  const moved = { ...running, startedAt: running.startedAt - 5000, endAt: running.endAt - 5000 };
+  assert.deepEqual(records.all(), [moved, paused]);
+});

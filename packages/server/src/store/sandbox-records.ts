@@ -2,7 +2,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { EgressTraffic } from '../egress/messages.ts';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
-import type { Placement, SandboxRecord, SandboxState, SandboxStore } from '../sandboxes/sandbox-record.ts';
+import {
+  type ClockOffset,
+  type Placement,
+  type SandboxRecord,
+  type SandboxState,
+  type SandboxStore,
+  TIMED_STATES,
+} from '../sandboxes/sandbox-record.ts';
 import type { EventRecords } from './event-records.ts';
 import type { SpecSealer } from './sealed-spec.ts';
 import { transaction } from './transaction.ts';
@@ -28,6 +35,9 @@ export class SandboxRecords implements SandboxStore {
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
+  readonly #clock: StatementSync;
+  readonly #setClock: StatementSync;
+  readonly #shift: StatementSync;
 
   constructor(database: DatabaseSync, events: EventRecords, sealer: SpecSealer) {
     this.#database = database;
@@ -41,6 +51,12 @@ export class SandboxRecords implements SandboxStore {
     );
     this.#delete = database.prepare('DELETE FROM sandboxes WHERE id = ?');
     this.#all = database.prepare('SELECT * FROM sandboxes');
+    this.#clock = database.prepare('SELECT boot_id, offset_ms FROM clock');
+    this.#setClock = database.prepare('INSERT OR REPLACE INTO clock (id, boot_id, offset_ms) VALUES (1, ?, ?)');
+    const timed = [...TIMED_STATES].map((state) => `'${state}'`);
+    this.#shift = database.prepare(
+      `UPDATE sandboxes SET started_at = started_at + ?1, end_at = end_at + ?1 WHERE state IN (${timed.join(', ')})`,
+    );
   }
 
   insert(record: SandboxRecord, event?: LifecycleEvent): void {
@@ -68,6 +84,18 @@ export class SandboxRecords implements SandboxStore {
       ...(row.snapshot !== null && { snapshot: row.snapshot }),
       ...(row.traffic_before !== null && { trafficBefore: JSON.parse(row.traffic_before) as EgressTraffic }),
     }));
+  }
+
+  clockOffset(): ClockOffset | undefined {
+    const row = this.#clock.get() as { boot_id: string; offset_ms: number } | undefined;
+    return row && { bootId: row.boot_id, ms: row.offset_ms };
+  }
+
+  shiftTimes(by: number, { bootId, ms }: ClockOffset): void {
+    transaction(this.#database, () => {
+      if (by !== 0) this.#shift.run(by);
+      this.#setClock.run(bootId, ms);
+    });
   }
 
   #with(event: LifecycleEvent | undefined, change: () => unknown): void {

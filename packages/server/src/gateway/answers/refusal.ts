@@ -25,6 +25,7 @@ export type Refusal =
         | 'wake_denied'
         | 'url_sandbox_transitioning'
         | 'url_too_many_sandboxes'
+        | 'url_machine_full'
         | 'url_wake_failed';
       readonly sandboxId: string;
     }
@@ -176,6 +177,8 @@ function jsonOf(refusal: Refusal, code: number): object {
     }
     case 'url_too_many_sandboxes':
       return { sandboxId: refusal.sandboxId, message: 'Sandbox limit reached', code };
+    case 'url_machine_full':
+      return { sandboxId: refusal.sandboxId, message: 'The machine has no room for the sandbox', code };
     case 'url_wake_failed':
       return { sandboxId: refusal.sandboxId, message: 'The sandbox could not be resumed', code };
     case 'too_many_connections': {

@@ -36,6 +36,8 @@ export interface RuntimeProfile {
 }
 
 const CPU_PERIOD_US = 100_000;
+/** When the machine itself has no memory left the kernel ends a sandbox, and nothing that serves all of them. */
+const OOM_SCORE_ADJ = 800;
 
 export function ociSpec(spec: ContainerSpec, profile: RuntimeProfile): object {
   const capabilities = [...profile.capabilities];
@@ -49,6 +51,7 @@ export function ociSpec(spec: ContainerSpec, profile: RuntimeProfile): object {
       cwd: '/',
       args: agentArguments(),
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'],
+      oomScoreAdj: OOM_SCORE_ADJ,
       // sudo needs set-user-ID programs; what they can become is bounded by the capability set.
       noNewPrivileges: false,
       capabilities: {

@@ -14,6 +14,7 @@ const refusals: readonly Refusal[] = [
   { code: 'url_sandbox_paused', sandboxId },
   { code: 'url_sandbox_transitioning', sandboxId },
   { code: 'url_too_many_sandboxes', sandboxId },
+  { code: 'url_machine_full', sandboxId },
   { code: 'url_wake_failed', sandboxId },
   { code: 'wake_denied', sandboxId },
   { code: 'sandbox_waking', sandboxId },

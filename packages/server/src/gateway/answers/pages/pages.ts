@@ -91,6 +91,13 @@ function contentOf(refusal: Refusal): Omit<Page, 'status'> | undefined {
         paragraphs: ['It is paused, and as many sandboxes run as may. Try again when another one has ended.'],
         facts: [['Sandbox', refusal.sandboxId]],
       };
+    case 'url_machine_full':
+      return {
+        title: 'Machine Full',
+        heading: 'There is no room to wake the sandbox',
+        paragraphs: ['It is paused, and the machine that it runs on is full. Try again later.'],
+        facts: [['Sandbox', refusal.sandboxId]],
+      };
     case 'traffic_token_missing':
       return privatePage('Missing Traffic Access Token', 'This app is private', refusal);
     case 'traffic_token_invalid':
