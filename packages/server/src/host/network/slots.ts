@@ -15,7 +15,7 @@ export interface SlotsOptions {
   readonly relaxed: boolean;
   /** Of each, in each direction; undefined: no limit. */
   readonly bandwidthMbit: number | undefined;
-  readonly onError: (error: unknown) => void;
+  readonly onError: (event: string, error: unknown) => void;
 }
 
 /** A name may still be held by what a crashed process began and that has just ended: another one is free. */
@@ -32,7 +32,7 @@ export class Slots {
       size: options.ready,
       make: () => this.#make(ATTEMPTS),
       destroy: (slot) => this.remove(slot.index),
-      onError: options.onError,
+      onError: (error) => options.onError('slot not made', error),
     });
   }
 
@@ -43,7 +43,7 @@ export class Slots {
     for (const index of await listSlots(names)) if (!indices.has(index)) await removeSlot(names, index);
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!indices.has(index)) this.#freeIndices.push(index);
     // A pause that was interrupted has cut its slot.
-    for (const slot of used) await this.mend(slot);
+    for (const slot of used) await this.mend(slot).catch((error) => this.#options.onError('slot not mended', error));
   }
 
   /** Starts to make some ahead of time. */
