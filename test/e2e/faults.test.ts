@@ -1,5 +1,5 @@
 // kill -9 of the control process at every named step: no sandbox that was answered is lost, every record is right, and
-// nothing that nobody owns is left. `SANDPORT_FAULT_ROUNDS=500` adds rounds in which it dies at any time.
+// nothing that nobody owns is left. `SANDPORT_FAULT_ROUNDS=250` adds so many rounds, twice, in which it dies at any time.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +13,8 @@ import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ROUNDS = Number(process.env.SANDPORT_FAULT_ROUNDS ?? 0);
+/** Most of it is the start of the server. */
+const ROUND_MS = 20_000;
 
 /** What is made ahead of time is nobody's, and would have to be told from what is left behind. */
 const OPTIONS = ['--warm', '0'];
@@ -213,7 +215,8 @@ describe('faults', { concurrency: 2 }, () => {
 
   const skip = ROUNDS === 0 && 'SANDPORT_FAULT_ROUNDS is not set';
   for (const ahead of [0, 1]) {
-    test(`nor at any time, with ${ahead} made ahead of time`, { skip }, async (context) => {
+    const timeout = 60_000 + ROUNDS * ROUND_MS;
+    test(`nor at any time, with ${ahead} made ahead of time`, { skip, timeout }, async (context) => {
       await using server = await SandportServer.start('runsc', ['--warm', `${ahead}`]);
       let kept = await Kept.create(server, 'runsc');
       for (let round = 0; round < ROUNDS; round++) {

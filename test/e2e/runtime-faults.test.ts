@@ -119,6 +119,27 @@ exec ${real} "$@"
       await sandbox.kill();
     });
 
+    test('what the runtime cannot remove keeps no server from starting, and goes at a later start', async () => {
+      await waitFor('nothing is left of before', async () => (await bundles()) === 0);
+      const sandbox = await Sandbox.create(server.options);
+      // Nobody's after a crash: it was started, and its creation was not answered.
+      server.crashAt('create:started');
+      await assert.rejects(Sandbox.create({ ...server.options, requestTimeoutMs: 20_000 }));
+      await server.ended();
+      await during('delete fail', async () => {
+        await server.launch();
+        assert.match(server.log(), /leftover not removed/);
+        assert.equal((await sandbox.commands.run('echo well')).stdout, 'well\n');
+        assert.equal(await bundles(), 2);
+        await server.crash();
+      });
+      await server.launch();
+      assert.equal((await sandbox.commands.run('echo well')).stdout, 'well\n');
+      assert.equal(await bundles(), 1);
+      await sandbox.kill();
+      await waitFor('nothing is left', async () => (await bundles()) === 0);
+    });
+
     if (runtime === 'runc') {
       const ticksOf = async () => {
         const [path, ...more] = globSync(join(server.data, 'disks/*/mount/upper/home/user/ticks'));

@@ -161,7 +161,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxSandboxes: settings.maxSandboxes,
     maxSnapshots: settings.maxSnapshots,
     maxSandboxesOfKey: (id) => apiKeys.get(id)?.maxSandboxes,
-    concurrentStarts: availableParallelism() * 2,
+    atOnce: availableParallelism() * 2,
     log,
     events,
     onEvent: () => webhooks.wake(),

@@ -3,6 +3,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identify, isRunning, type ProcessIdentity } from '../process-identity.ts';
+import { Semaphore } from '../semaphore.ts';
 import type { DiskStore, SandboxDisk } from './disk/sandbox-disk.ts';
 import type { Egress } from './network/egress.ts';
 import type { EgressPolicy } from './network/egress-policy.ts';
@@ -22,8 +23,11 @@ export interface ContainersOptions {
   readonly ready: number;
   /** Where their bundles are. */
   readonly directory: string;
-  readonly onDiskError: (error: unknown) => void;
+  readonly onError: (event: string, error: unknown) => void;
 }
+
+/** Removals at the start that go on at once. */
+const AT_ONCE = 4;
 
 export class Containers {
   readonly #options: ContainersOptions;
@@ -36,39 +40,44 @@ export class Containers {
       size: options.ready,
       make: () => options.disks.create(options.diskSizeMB),
       destroy: (disk) => options.disks.remove(disk.name),
-      onError: options.onDiskError,
+      onError: (error) => options.onError('disk not made', error),
     });
   }
 
   /** Adopts those of the named ones that run, and removes all others. Returns the names of the adopted. */
   async adopt(names: ReadonlySet<string>): Promise<Set<string>> {
-    const { runtime, directory } = this.#options;
+    const { runtime, directory, disks } = this.#options;
     const alive = new Set<string>();
     await runtime.endOrphans();
     // A pause that was interrupted has stopped what is to go on, or to be removed.
     if (runtime.freezer !== undefined)
-      for (const disk of await this.#options.disks.list()) await this.#options.disks.thaw(disk);
+      for (const disk of await disks.list()) await this.#attempt('disk not thawed', () => disks.thaw(disk));
+    const removals = new Semaphore(AT_ONCE);
     const ending: Promise<void>[] = [];
+    // What cannot be removed stays until a later start, and keeps nobody from the others.
+    const remove = (id: string): Promise<void> =>
+      removals.run(() => this.#attempt('leftover not removed', () => this.#remove(id)));
     for (const container of await runtime.list()) {
       const identity = container.running ? identify(container.pid) : undefined;
       if (names.has(container.id) && identity !== undefined) {
         alive.add(container.id);
         this.#processes.set(container.id, identity);
-        await runtime.freezer?.thaw(container.id);
+        await this.#attempt('container not thawed', async () => runtime.freezer?.thaw(container.id));
       } else {
-        ending.push(this.#remove(container.id));
+        ending.push(remove(container.id));
       }
     }
     await Promise.all(ending);
     // A start that was interrupted has a bundle and perhaps a mount of its disk, and no container yet.
-    for (const id of await readdir(directory).catch(() => [])) if (!alive.has(id)) await this.#remove(id);
+    for (const id of await readdir(directory).catch(() => [])) if (!alive.has(id)) await remove(id);
     return alive;
   }
 
   /** Removes the disks that none of these has. To be called once, before any is taken. */
   async keepOnlyDisks(names: ReadonlySet<string>): Promise<void> {
     const { disks } = this.#options;
-    for (const name of await disks.list()) if (!names.has(name)) await disks.remove(name);
+    for (const name of await disks.list())
+      if (!names.has(name)) await this.#attempt('leftover not removed', () => disks.remove(name));
   }
 
   /** Starts to make disks ahead of time. */
@@ -190,6 +199,14 @@ export class Containers {
     const { disks, diskSizeMB } = this.#options;
     if (saved !== undefined) return disks.open(saved);
     return limits.diskSizeMB === diskSizeMB ? this.#readyDisks.take() : disks.create(limits.diskSizeMB);
+  }
+
+  async #attempt(event: string, task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      this.#options.onError(event, error);
+    }
   }
 
   async #remove(id: string): Promise<void> {

@@ -106,7 +106,7 @@ export class Host {
       ready,
       relaxed: runtime.name === 'runc',
       bandwidthMbit: egressLimits.bandwidthMbit,
-      onError: (error) => onBackgroundError('slot not made', error),
+      onError: onBackgroundError,
     });
     this.#disks = new DiskStore(join(dataDirectory, 'disks'));
     this.#containers = new Containers({
@@ -117,7 +117,7 @@ export class Host {
       diskSizeMB: limits.diskSizeMB,
       ready,
       directory: join(dataDirectory, 'bundles'),
-      onDiskError: (error) => onBackgroundError('disk not made', error),
+      onError: onBackgroundError,
     });
     this.#saved = new SavedSandboxes({
       runtime,

@@ -1,11 +1,11 @@
 // What the parts of the core share.
 import type { Route } from '@sandport/protocol/routes';
 import type { Host } from '../host/host.ts';
+import type { Semaphore } from '../semaphore.ts';
 import type { EndTimers } from './end-timers.ts';
 import type { Exclusive } from './exclusive.ts';
 import type { RecordTable } from './record-table.ts';
 import type { SandboxTokens } from './sandbox-tokens.ts';
-import type { Semaphore } from './semaphore.ts';
 
 /** Where routes go: the gateways. A promise resolves when every gateway knows. */
 export interface RouteSink {
@@ -25,6 +25,10 @@ export interface Core {
   readonly timers: EndTimers;
   /** Bounds the starts that go on at once. */
   readonly starts: Semaphore;
+  /** Bounds the sandboxes that are written down at once. */
+  readonly saves: Semaphore;
+  /** Bounds the removals that go on at once. */
+  readonly removals: Semaphore;
   /** Held, by sandbox ID, for everything that changes a sandbox's state. */
   readonly exclusive: Exclusive;
   readonly log: SandboxEvents;

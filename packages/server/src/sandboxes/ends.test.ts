@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { LifecycleEvent } from '../events/lifecycle-event.ts';
+import { Semaphore } from '../semaphore.ts';
 import type { Core } from './core.ts';
 import { Ends } from './ends.ts';
 import { Exclusive } from './exclusive.ts';
@@ -49,6 +50,7 @@ function open(...sandboxes: RunningSandbox[]): void {
   records.load({ bootId: 'b', ms: 0 });
   const core = {
     ...{ records, exclusive, now: () => now, isKept: () => false, ending: new AbortController().signal },
+    removals: new Semaphore(1),
     host: {
       findEnded: (containers: string[]) => containers.filter((container) => dead.has(container)),
       ranOutOfMemory: () => outOfMemory,
@@ -111,6 +113,8 @@ test('a sandbox whose processes have ended is ended, also while another one is b
   await operation;
   await second();
   assert.deepEqual(reasons().at(-1), ['stuck', 'out_of_memory']);
+  await ends.removed();
+  assert.equal(logged.includes('sandbox not removed'), false);
 });
 
 test('an end that cannot be recorded is tried again, and the others are not held up', async () => {

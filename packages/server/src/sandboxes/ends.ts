@@ -117,12 +117,13 @@ export class Ends {
   }
 
   async #remove(record: SandboxRecord): Promise<void> {
-    const { records, host, log, isKept, ending } = this.#core;
+    const { records, host, log, isKept, ending, removals } = this.#core;
     await this.#pausing.removed(record.id);
     // Where it is not done at the end, the record stays, so that the next start removes what is left.
     await untilDone(
       async () => {
-        if (record.placement !== undefined) await host.remove(record.placement);
+        const { placement } = record;
+        if (placement !== undefined) await removals.run(() => host.remove(placement));
         const { snapshot } = record;
         if (snapshot !== undefined && !isKept(snapshot)) await host.removeSnapshot(snapshot);
         faultPoint('kill:removed');

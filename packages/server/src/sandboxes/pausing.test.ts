@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { Semaphore } from '../semaphore.ts';
 import type { Core } from './core.ts';
 import { Exclusive } from './exclusive.ts';
 import { Pausing } from './pausing.ts';
@@ -67,6 +68,8 @@ beforeEach(() => {
     now: () => 0,
     ending: ending.signal,
     exclusive: new Exclusive(),
+    saves: new Semaphore(1),
+    removals: new Semaphore(1),
   } as unknown as Core;
 });
 

@@ -39,7 +39,7 @@ export class Pausing {
    * @param isOff asked when all is ready: whether the pause is not wanted any more, and there is to be none
    */
   async pause(asRead: RunningSandbox, keepMemory: boolean, isOff = () => false): Promise<void> {
-    const { records, host, timers, log, now } = this.#core;
+    const { records, host, timers, log, now, saves } = this.#core;
     assertKeepable(keepMemory, host.keepsMemory);
     await host.assertRoomFor(asRead.placement);
     // Its end may have been moved meanwhile, which needs no lock.
@@ -54,7 +54,7 @@ export class Pausing {
     await this.#hold(pausing, keepMemory);
     faultPoint('pause:unrouted');
     try {
-      await host.pause(record.placement, snapshot, keepMemory);
+      await saves.run(() => host.pause(record.placement, snapshot, keepMemory));
     } catch (error) {
       throw await this.#goOn(record, error);
     }
@@ -230,12 +230,12 @@ export class Pausing {
   }
 
   async #removePlace(paused: PausedSandbox): Promise<void> {
-    const { records, host, log, ending } = this.#core;
+    const { records, host, log, ending, removals } = this.#core;
     const { id, placement } = paused;
     if (placement === undefined) return;
     await untilDone(
       async () => {
-        await host.removePaused(placement);
+        await removals.run(() => host.removePaused(placement));
         faultPoint('pause:removed');
         // Unless it was killed or resumed meanwhile.
         const record = records.get(id);

@@ -7,6 +7,7 @@ import type { Host } from '../host/host.ts';
 import type { Template } from '../host/image/installation.ts';
 import type { StartSource } from '../host/placement.ts';
 import type { ResourceLimits } from '../host/runtime/runtime.ts';
+import { Semaphore } from '../semaphore.ts';
 import type { Core, RouteSink, SandboxEvents } from './core.ts';
 import { EndTimers } from './end-timers.ts';
 import { Ends } from './ends.ts';
@@ -35,7 +36,6 @@ import {
 } from './sandbox-record.ts';
 import { runningRoute } from './sandbox-route.ts';
 import type { SandboxTokens } from './sandbox-tokens.ts';
-import { Semaphore } from './semaphore.ts';
 import { MAX_URL_SECONDS, type SignedUrl, signUrl } from './signed-urls.ts';
 import { newSnapshotId } from './snapshot-id.ts';
 import { Snapshots } from './snapshots.ts';
@@ -60,8 +60,8 @@ export interface SandboxesOptions {
   readonly maxSnapshots: number;
   /** Sandboxes of one API key that run at once; undefined: any number. */
   readonly maxSandboxesOfKey: (apiKeyId: string) => number | undefined;
-  /** Starts that go on at once; more wait for their turn. */
-  readonly concurrentStarts: number;
+  /** Starts that go on at once, and the same of pauses and of removals; more wait for their turn. */
+  readonly atOnce: number;
   readonly log: SandboxEvents;
   /** What happened so far. */
   readonly events: Pick<EventStore, 'list'>;
@@ -117,7 +117,9 @@ export class Sandboxes {
       ...{ host, routes, tokens, log, onEvent, domain, nameservers },
       records: this.#records,
       timers: this.#timers,
-      starts: new Semaphore(options.concurrentStarts),
+      starts: new Semaphore(options.atOnce),
+      saves: new Semaphore(options.atOnce),
+      removals: new Semaphore(options.atOnce),
       exclusive: this.#exclusive,
       now: this.#now,
       assertRoom: (apiKeyId) => this.#assertRoom(apiKeyId),

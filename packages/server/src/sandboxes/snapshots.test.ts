@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Semaphore } from '../semaphore.ts';
 import type { Core } from './core.ts';
 import type { RunningSandbox, SandboxRecord, SnapshotRecord } from './sandbox-record.ts';
 import { Snapshots } from './snapshots.ts';
@@ -51,6 +52,7 @@ test('snapshots that are being made count as those that are there', async () => 
     tokens: { loopbackTunnel: () => 'token' },
     log: { event: () => {} },
     onEvent: () => {},
+    saves: new Semaphore(1),
     now: () => 0,
   } as unknown as Core;
   const snapshots = new Snapshots(core, { all: () => [], insert: () => {}, delete: () => {} }, 1, []);

@@ -98,9 +98,14 @@ export class Snapshots {
    * `not_supported`, `capacity_exhausted` or `snapshot_failed`.
    */
   async capture(record: RunningSandbox, id: string, durable: boolean): Promise<void> {
-    const { host, records, routes, tokens, log } = this.#core;
+    const { host, saves } = this.#core;
     assertKeepable(true, host.keepsMemory);
     await host.assertRoomFor(record.placement);
+    await saves.run(() => this.#captureNow(record, id, durable));
+  }
+
+  async #captureNow(record: RunningSandbox, id: string, durable: boolean): Promise<void> {
+    const { host, records, routes, tokens, log } = this.#core;
     await routes.setRoute(heldRoute(record, tokens, false));
     faultPoint('snapshot:held');
     try {

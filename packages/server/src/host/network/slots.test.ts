@@ -20,7 +20,7 @@ test('a slot is given back by its owner alone, however often', needsRoot, async 
   let removed = 0;
   const egress = { addSlots: async () => {}, removeSlot: async () => void removed++ } as unknown as Egress;
   const options = { names, block, egress, ready: 0, relaxed: false, bandwidthMbit: undefined };
-  const slots = new Slots({ ...options, onError: (error) => assert.fail(String(error)) });
+  const slots = new Slots({ ...options, onError: (event, error) => assert.fail(`${event}: ${error}`) });
   // All but two are in use, so that what is given back is lent out again at once.
   const used = Array.from({ length: SLOTS_PER_BLOCK - 2 }, (_, at) => ({
     index: at + 2,

@@ -15,7 +15,7 @@ export interface SlotsOptions {
   readonly relaxed: boolean;
   /** Of each, in each direction; undefined: no limit. */
   readonly bandwidthMbit: number | undefined;
-  readonly onError: (error: unknown) => void;
+  readonly onError: (event: string, error: unknown) => void;
 }
 
 /** One that is lent out, as a restart finds it. */
@@ -40,7 +40,7 @@ export class Slots {
       size: options.ready,
       make: () => this.#make(ATTEMPTS),
       destroy: (slot) => this.#dismantle(slot.index),
-      onError: options.onError,
+      onError: (error) => options.onError('slot not made', error),
     });
   }
 
@@ -52,7 +52,7 @@ export class Slots {
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!indices.has(index)) this.#freeIndices.push(index);
     for (const { index, owner } of used) this.#owners.set(index, owner);
     // A pause that was interrupted has cut its slot.
-    for (const slot of used) await this.mend(slot);
+    for (const slot of used) await this.mend(slot).catch((error) => this.#options.onError('slot not mended', error));
   }
 
   /** Starts to make some ahead of time. */

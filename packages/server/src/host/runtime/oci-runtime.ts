@@ -1,8 +1,7 @@
 // What runsc and runc have in common: the command line of an OCI runtime (run, restore, kill, delete, list).
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { findProcesses, identify, isRunning, type ProcessIdentity, signal } from '../../process-identity.ts';
+import { findProcesses, identify, type ProcessIdentity, signal, untilGone } from '../../process-identity.ts';
 import { CommandError, type CommandOptions, runCommand } from '../run-command.ts';
 import type { ContainerState } from './runtime.ts';
 
@@ -14,7 +13,7 @@ const SHORT_MS = upTo(20_000);
 const RUN_MS = upTo(60_000);
 /** Gigabytes of memory may have to be written. */
 const CHECKPOINT_MS = upTo(300_000);
-const ORPHAN_LOOK_MS = 5;
+const ORPHAN_MS = 30_000;
 
 interface ListedContainer {
   readonly id: string;
@@ -142,7 +141,8 @@ export class OciCommands {
       (args) => args.includes(this.#stateDirectory) && verbs.some((verb) => args.includes(verb)),
     );
     for (const orphan of orphans) signal(orphan, 'SIGKILL');
-    while (orphans.some(isRunning)) await delay(ORPHAN_LOOK_MS);
+    // One that the kernel does not let go of ends when it does; nobody waits for it.
+    await untilGone(orphans, ORPHAN_MS);
   }
 
   async delete(id: string): Promise<void> {
