@@ -13,7 +13,7 @@ const IN_FORCE_MS = 1200;
 /** Of a call whose agent does not answer. */
 const ANSWERED_MS = 10_000;
 
-/** `send.py HOST WORD`: a datagram every 5 ms with the word in it, and between them as many connections as there is time for. */
+/** `send.py HOST WORD [tcp]`: a datagram every 5 ms with the word in it; with `tcp` connections too, one after the other. */
 const SEND = `
 import socket, sys, threading, time
 host, word = sys.argv[1], sys.argv[2].encode() * 16
@@ -23,7 +23,7 @@ def connect():
             with socket.create_connection((host, 7001), timeout=1) as one:
                 one.sendall(word); one.recv(1)
         except OSError: time.sleep(0.01)
-threading.Thread(target=connect, daemon=True).start()
+if len(sys.argv) > 3: threading.Thread(target=connect, daemon=True).start()
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 while True:
     try: udp.sendto(word, (host, 7003))
@@ -47,10 +47,10 @@ for (const runtime of runtimes) {
     });
 
     /** Counts what arrives outside of a program that sends all the time. */
-    async function send(sandbox: Sandbox, word: string): Promise<() => number> {
+    async function send(sandbox: Sandbox, word: string, more = ''): Promise<() => number> {
       const arrived = outside.watch(word);
       await sandbox.files.write('/tmp/send.py', SEND);
-      await sandbox.commands.run(`python3 /tmp/send.py ${outside.hosts[0]} ${word}`, {
+      await sandbox.commands.run(`python3 /tmp/send.py ${outside.hosts[0]} ${word} ${more}`, {
         background: true,
         timeoutMs: 0,
       });
@@ -72,7 +72,7 @@ for (const runtime of runtimes) {
 
     test('what is denied ends at once, also where root inside keeps the agent from answering', async () => {
       const sandbox = await Sandbox.create(server.options);
-      const arrived = await send(sandbox, 'UPDA');
+      const arrived = await send(sandbox, 'UPDA', 'tcp');
       // Where the agent looks after certificates; gVisor lets root stop it besides.
       const command = `for file in /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/sandport-egress.crt
         do rm -f $file; mkfifo $file; done; ${keepMemory ? 'kill -STOP 1' : 'true'}`;
