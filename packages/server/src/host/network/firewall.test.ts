@@ -21,7 +21,7 @@ function openFirewall(name: string) {
     blockCidr: '198.19.248.0/21',
     permitted: [],
     maxConnections: undefined,
-    nameservers: ['192.0.2.53', '2001:db8::53'],
+    nameservers: ['192.0.2.53', '2001:db8::53', 'fe80::53%eth0', 'fe80::53%eth1', 'fe80::1%} }'],
     egressUid: 60_578,
   };
   return { table, firewall: new Firewall(options) };
@@ -32,6 +32,7 @@ test('a slot that is removed leaves nothing in the table', needsRoot, async () =
   await firewall.install([], PORTS);
   try {
     const empty = listTable(table);
+    assert.match(empty, /set nameservers6 \{\s+type ipv6_addr\s+elements = \{ 2001:db8::53,\s+fe80::1,\s+fe80::53 \}/);
     const slot = { index: 7, address: '198.19.248.8' };
     await firewall.addSlots([slot]);
     await firewall.setEgress(slot.address, { ...OPEN, domains: ['*'], allow: ['192.0.2.1/32'], deny: ['0.0.0.0/0'] });

@@ -70,7 +70,8 @@ export class Slots {
     const { egress, block, names } = this.#options;
     await egress.removeSlot({ index, address: block.addressOf(index) });
     await removeSlot(names, index);
-    // To the end of the queue: an address rests as long as it can before another sandbox has it.
+    // To the end of the queue: an address rests as long as it can before another sandbox has it, so that nothing comes any
+    // more for the one before. A late packet would be let in as part of a connection that the kernel still knows.
     if (!this.#freeIndices.includes(index)) this.#freeIndices.push(index);
   }
 
