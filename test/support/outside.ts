@@ -95,6 +95,13 @@ export class Outside implements AsyncDisposable {
     return this.#count(`${only} @nh,384,32 ${letters}`);
   }
 
+  /** Counts tries to connect to one of these ports of the two hosts. */
+  watchConnections(ports: readonly number[]): () => number {
+    return this.#count(
+      `ip daddr { ${this.hosts.join(', ')} } tcp dport { ${ports.join(', ')} } tcp flags & (syn | ack) == syn`,
+    );
+  }
+
   #count(packets: string): () => number {
     const table = `watch_${++this.#watches}`;
     const nft = (args: string[], input = ''): string =>

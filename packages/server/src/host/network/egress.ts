@@ -82,7 +82,7 @@ export class Egress {
 
   /** Whether there is an address of `host`, a name or an IPv4 address, that is on the internet or permitted. */
   async canReach(host: string): Promise<boolean> {
-    const addresses = isIPv4(host) ? [host] : await this.#lookup.addresses(host);
+    const addresses = isIPv4(host) ? [host] : await this.#lookup.addresses(host, '');
     return addresses.some((address) => this.#ranges.has(address));
   }
 
