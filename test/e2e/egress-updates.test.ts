@@ -48,14 +48,14 @@ for (const runtime of runtimes) {
 
     /** Counts what arrives outside of a program that sends all the time. */
     async function send(sandbox: Sandbox, word: string, more = ''): Promise<() => number> {
-      const arrived = outside.watch(word);
+      const [datagrams, connections] = [outside.watch(word), outside.watchConnections([7001])];
       await sandbox.files.write('/tmp/send.py', SEND);
       await sandbox.commands.run(`python3 /tmp/send.py ${outside.hosts[0]} ${word} ${more}`, {
         background: true,
         timeoutMs: 0,
       });
-      await waitFor('packets arrive', () => arrived() > 20);
-      return arrived;
+      await waitFor('packets arrive', () => datagrams() > 20 && (more === '' || connections() > 0));
+      return () => datagrams() + connections();
     }
 
     /** Milliseconds until nothing arrives any more. */
