@@ -11,7 +11,7 @@ import { LeafCertificates } from './leaf-certificates.ts';
 import { ReachableRanges, SandboxEgress } from './sandbox-egress.ts';
 
 const NAME = 'allowed.test';
-const TIMES: InterceptorTimes = { headMs: 30_000, checkMs: 20, idleMs: 30_000 };
+const TIMES: InterceptorTimes = { handshakeMs: 10_000, headMs: 30_000, checkMs: 20, idleMs: 30_000 };
 const GET = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const timeout = { timeout: 20_000 };
@@ -171,6 +171,21 @@ test('a host that does not agree on TLS is let go of with the connection of the 
   upstreams[0]!.on('end', () => upstreams[0]!.end());
   client.destroy();
   await closed;
+});
+
+test('a host that does not agree on TLS in time is told of, and let go of', timeout, async (context) => {
+  const { port, upstreams } = await intercept(context, (socket) => socket.resume(), {
+    isSecure: true,
+    times: { ...TIMES, handshakeMs: 1000 },
+  });
+  const client = connectTls({ port, host: '127.0.0.1', servername: NAME, rejectUnauthorized: false });
+  context.after(() => client.destroy());
+  await once(client, 'secureConnect');
+  client.write(GET);
+  await until(() => upstreams.length === 1);
+  const ended = once(upstreams[0]!, 'end');
+  assert.match(await received(client), /^HTTP\/1\.1 502 [\s\S]*did not agree on TLS in time/);
+  await ended;
 });
 
 test('an answer that cannot be passed on is told as one, and leaves nobody waiting', timeout, async (context) => {

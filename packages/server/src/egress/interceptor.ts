@@ -56,6 +56,8 @@ interface Exchange extends Interception {
 }
 
 export interface InterceptorTimes {
+  /** For either side to agree on TLS. */
+  readonly handshakeMs: number;
   /** From a connection or the last byte of a request to the last byte of the next head. */
   readonly headMs: number;
   /** How often that is looked at. */
@@ -64,15 +66,17 @@ export interface InterceptorTimes {
   readonly idleMs: number;
 }
 
-const TIMES: InterceptorTimes = { headMs: HEAD_MS, checkMs: CHECK_MS, idleMs: IDLE_MS };
+const TIMES: InterceptorTimes = { handshakeMs: HANDSHAKE_MS, headMs: HEAD_MS, checkMs: CHECK_MS, idleMs: IDLE_MS };
 
 export class Interceptor {
   readonly #certificates: LeafCertificates;
   readonly #exchanges = new WeakMap<object, Exchange>();
   readonly #server: Server;
+  readonly #handshakeMs: number;
 
-  constructor(certificates: LeafCertificates, { headMs, checkMs, idleMs }: InterceptorTimes = TIMES) {
+  constructor(certificates: LeafCertificates, { handshakeMs, headMs, checkMs, idleMs }: InterceptorTimes = TIMES) {
     this.#certificates = certificates;
+    this.#handshakeMs = handshakeMs;
     this.#server = createServer({
       headersTimeout: headMs,
       connectionsCheckingInterval: checkMs,
@@ -104,7 +108,7 @@ export class Interceptor {
         resolve();
       });
     });
-    const agent = new UpstreamAgent(interception);
+    const agent = new UpstreamAgent(interception, this.#handshakeMs);
     const exchange: Exchange = { ...interception, agent, pending: 0 };
     try {
       const plain = isSecure ? await this.#decrypt(socket, sandbox, name) : socket;
@@ -129,7 +133,7 @@ export class Interceptor {
     if (socket.destroyed) return undefined;
     const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
     return new Promise((resolve) => {
-      const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+      const timer = setTimeout(() => socket.destroy(), this.#handshakeMs);
       secure.on('error', () => socket.destroy());
       socket.once('close', () => {
         clearTimeout(timer);
@@ -231,13 +235,15 @@ export class Interceptor {
 /** One connection to the host for each connection of the sandbox, more only where requests overlap. */
 class UpstreamAgent extends Agent {
   readonly #interception: Interception;
+  readonly #handshakeMs: number;
   /** Connections that are not yet agreed on, which nobody else knows of. */
   readonly #opening = new Set<Duplex>();
   #isEnded = false;
 
-  constructor(interception: Interception) {
+  constructor(interception: Interception, handshakeMs: number) {
     super({ keepAlive: true, maxSockets: 4 });
     this.#interception = interception;
+    this.#handshakeMs = handshakeMs;
   }
 
   override destroy(): void {
@@ -270,7 +276,8 @@ class UpstreamAgent extends Agent {
   async #encrypt(socket: Socket): Promise<Duplex> {
     const servername = this.#interception.name;
     const secure = connectTls({ socket, servername, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true });
-    const timer = setTimeout(() => secure.destroy(new Error('the host did not agree on TLS in time')), HANDSHAKE_MS);
+    const late = (): void => void secure.destroy(new Error('the host did not agree on TLS in time'));
+    const timer = setTimeout(late, this.#handshakeMs);
     this.#opening.add(secure);
     try {
       await new Promise<void>((resolve, reject) => {

@@ -102,7 +102,8 @@ table inet ${table} {
   }
   chain through_machine {
     type filter hook forward priority filter; policy accept;
-    tcp flags syn tcp option maxseg size set rt mtu
+    ${from} tcp flags syn tcp option maxseg size set rt mtu
+    ${to} tcp flags syn tcp option maxseg size set rt mtu
     ${from} ct state new,established iifname vmap @from_slot
     ${from} drop
     ${to} oifname vmap @to_slot
