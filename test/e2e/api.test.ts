@@ -120,6 +120,18 @@ describe('API', () => {
       400,
       /invalid denied CIDR/,
     );
+    const unknown: readonly (readonly [object, RegExp])[] = [
+      [{ httpPorts: [3000] }, /body\/network has no option "httpPorts"/],
+      [{ denyOUT: ['0.0.0.0/0'] }, /body\/network has no option "denyOUT"/],
+      [{ egressProxy: { address: 'proxy.test:1080', kind: 'http' } }, /egressProxy has no option "kind"/],
+      [{ rules: { 'a.test': [{ redirect: 'b.test' }] } }, /rules\/a\.test\/0 has no option "redirect"/],
+      [{ rules: { 'a.test': [{ transform: { body: 'x' } }] } }, /transform has no option "body"/],
+    ];
+    for (const [network, message] of unknown) {
+      await refuses(call('POST', '/sandboxes', { ...base, network }), 400, message);
+    }
+    const none = `/sandboxes/${'i'.padEnd(21, 'x')}/network`;
+    await refuses(call('PUT', none, { httpsPorts: [3000] }), 400, /body has no option "httpsPorts"/);
     await refuses(call('POST', '/sandboxes', { ...base, autoResume: { enabled: true } }), 400, /autoPause/);
     await refuses(call('GET', '/sandboxes/UPPER'), 400, /Invalid sandbox ID/);
     await refuses(call('GET', `/sandboxes/${'i'.padEnd(21, 'x')}`), 404, /doesn't exist/);

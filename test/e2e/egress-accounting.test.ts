@@ -29,6 +29,19 @@ for _ in range(int(sys.argv[2])):
 print(len(held))
 `;
 
+/** The same by name, in plain HTTP. */
+const OPEN_BY_NAME = `
+import socket, sys
+held = []
+for _ in range(int(sys.argv[2])):
+    try:
+        one = socket.create_connection((sys.argv[1], 80), timeout=2)
+        one.sendall(b'GET / HTTP/1.1\\r\\nHost: %s\\r\\n\\r\\n' % sys.argv[1].encode())
+        if one.recv(100).startswith(b'HTTP/1.1 200'): held.append(one)
+    except OSError: pass
+print(len(held))
+`;
+
 for (const runtime of runtimes) {
   describe(`accounting under ${runtime}`, () => {
     let server: SandportServer;
@@ -121,6 +134,14 @@ for (const runtime of runtimes) {
       const open = async (host: string, port: number): Promise<number> =>
         Number((await direct.commands.run(`python3 /tmp/open.py ${host} ${CONNECTIONS + 5} ${port}`)).stdout);
       assert.equal(await open(outside.hosts[0], 7001), CONNECTIONS);
+      const network = { allowOut: ['allowed.test'], denyOut: [EVERYTHING] };
+      const byName = await Sandbox.create({ ...server.options, network });
+      await byName.files.write('/tmp/open.py', OPEN_BY_NAME);
+      const { stdout } = await byName.commands.run(`python3 /tmp/open.py allowed.test ${CONNECTIONS + 5}`);
+      assert.equal(Number(stdout), CONNECTIONS, 'through the proxy too');
+      const tooMany = (await report(byName)).denials.find(({ reason }) => reason === 'too many connections');
+      assert.equal(tooMany?.count, 5);
+      await byName.kill();
       const rounds = 3_000_000;
       const took = async (sandbox: Sandbox): Promise<number> => {
         const command = `head -c ${rounds} /dev/zero | curl --silent --output /dev/null --write-out '%{time_total}' --data-binary @- http://${outside.hosts[1]}/`;

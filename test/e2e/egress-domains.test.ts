@@ -68,6 +68,46 @@ try:
 except OSError as error: print(type(error).__name__)
 `;
 
+/** `ask.py NAME…`: the resolver's code for each name, asked by TCP (RFC 1035, section 4.2.2) on one connection. */
+const ASK_BY_TCP = `
+import socket, struct, sys
+sock = socket.create_connection(('169.254.0.22', 53), timeout=5)
+for name in sys.argv[1:]:
+    labels = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.'))
+    query = struct.pack('!HHHHHH', 4711, 0x0100, 1, 0, 0, 0) + labels + b'\\0\\0\\1\\0\\1'
+    sock.sendall(struct.pack('!H', len(query)) + query)
+    answer = b''
+    while len(answer) < 2 or len(answer) < 2 + struct.unpack('!H', answer[:2])[0]: answer += sock.recv(4096)
+    print(name, answer[5] & 15)
+`;
+
+const CONNECTIONS = 1000;
+/** Keeps connections by name open with a request each two seconds; prints how many live, have ended, and requests answered. */
+const HOLD = `
+import asyncio, sys
+alive = ended = answered = 0
+async def hold(name):
+    global alive, ended, answered
+    try:
+        reader, writer = await asyncio.open_connection(name, 80)
+        alive += 1
+        while True:
+            writer.write(b'GET / HTTP/1.1\\r\\nHost: ' + name.encode() + b'\\r\\n\\r\\n'); await writer.drain()
+            head = await reader.readuntil(b'\\r\\n\\r\\n')
+            assert head.startswith(b'HTTP/1.1 200')
+            if b'chunked' in head: await reader.readuntil(b'0\\r\\n\\r\\n')
+            else: await reader.readexactly(int(head.lower().split(b'content-length:')[1].split()[0]))
+            answered += 1
+            await asyncio.sleep(2)
+    except Exception:
+        alive -= 1; ended += 1
+async def main():
+    tasks = [asyncio.create_task(hold(sys.argv[1])) for _ in range(int(sys.argv[2]))]
+    while True:
+        await asyncio.sleep(0.2); print(alive, ended, answered, flush=True)
+asyncio.run(main())
+`;
+
 for (const runtime of runtimes) {
   describe(`rules by name under ${runtime}`, () => {
     let server: SandportServer;
@@ -191,6 +231,21 @@ for (const runtime of runtimes) {
       assert(!asked.some((name) => name.includes('secret')), `${asked}`);
     });
 
+    test('the resolver asked by TCP answers for allowed names only, too', async () => {
+      await sandbox.files.write('/tmp/ask.py', ASK_BY_TCP);
+      const { stdout } = await sandbox.commands.run(
+        'python3 /tmp/ask.py allowed.test secret-by-tcp.other.test api.wild.test metadata.test',
+      );
+      const [refused, found] = [5, 0];
+      assert.deepEqual(stdout.trimEnd().split('\n'), [
+        `allowed.test ${found}`,
+        `secret-by-tcp.other.test ${refused}`,
+        `api.wild.test ${found}`,
+        `metadata.test ${refused}`,
+      ]);
+      assert(!(await outside.asked()).some((name) => name.includes('secret')));
+    });
+
     test('names do not lead to private addresses, and long answers come whole', async () => {
       const open = await Sandbox.create(server.options);
       const addresses = async (name: string): Promise<number> =>
@@ -246,6 +301,55 @@ for turn in range(10000):
         const { stdout } = await one.commands.run('pgrep -fc "python3.*allowed.tes[t]"; true');
         return stdout === '0\n';
       });
+      await one.kill();
+    });
+
+    test('changes of rules under a thousand connections by name lose none that is allowed', async () => {
+      const one = await create(['allowed.test']);
+      await one.files.write('/tmp/hold.py', HOLD);
+      let output = '';
+      const onStdout = (text: string): void => {
+        output += text;
+      };
+      const command = `ulimit -n 4096; python3 /tmp/hold.py allowed.test ${CONNECTIONS}`;
+      const handle = await one.commands.run(command, { background: true, timeoutMs: 0, onStdout });
+      const last = (): number[] => output.trimEnd().split('\n').at(-1)!.split(' ').map(Number);
+      await waitFor('all are open', () => last()[0] === CONNECTIONS, 60_000);
+      for (let round = 0; round < 10; round++) {
+        const others = round % 2 ? ['*.wild.test'] : ['203.0.113.99'];
+        await one.updateNetwork({ allowOut: ['allowed.test', ...others], denyOut: [EVERYTHING] });
+      }
+      const answered = last()[2]!;
+      await waitFor('all carry requests', () => last()[2]! > answered + 2 * CONNECTIONS, 60_000);
+      assert.deepEqual(last().slice(0, 2), [CONNECTIONS, 0]);
+      await one.updateNetwork({ allowOut: ['*.wild.test'], denyOut: [EVERYTHING] });
+      await waitFor('all are cut', () => last()[1] === CONNECTIONS, 60_000);
+      await handle.kill();
+      await one.kill();
+    });
+
+    test('without the process for names what needs it is refused, what does not goes on, until it is back', async () => {
+      const second = outside.hosts[1];
+      const one = await create(['allowed.test', second]);
+      const [pid] = pids(`egress/worker.ts ${server.data}`);
+      const tries = outside.watchConnections([80, 443]);
+      // Nobody starts another one.
+      await server.crash();
+      process.kill(Number(pid), 'SIGKILL');
+      const [first] = outside.hosts;
+      for (const url of [
+        'http://allowed.test/',
+        `https://allowed.test/ --resolve allowed.test:443:${first}`,
+        `http://allowed.test/ --resolve allowed.test:80:${first}`,
+        `http://other.test/ --resolve other.test:80:${first}`,
+      ]) {
+        assert.match(await curl(url, one), /exit/, url);
+      }
+      assert.equal(tries(), 0);
+      assert.equal(await curl(`http://${second}/`, one), `outside ${second}`);
+      await server.launch();
+      assert.equal(await curl('https://allowed.test/', one), `outside ${first}`);
+      assert.match(await curl(`http://other.test/ --resolve other.test:80:${first}`, one), /exit/);
       await one.kill();
     });
 

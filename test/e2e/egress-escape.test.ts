@@ -110,6 +110,22 @@ except Exception as error:
     print(type(error).__name__, error)
 `;
 
+/** `ask.py ADDRESS… MAC`: of each address, whether the machine says on the wire that it has it (ARP, RFC 826). */
+const ASK = `
+import socket, struct, sys
+for address in sys.argv[1:-1]:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as sock:
+        sock.bind(('eth0', 0x0806)); sock.settimeout(1)
+        own = sock.getsockname()[4]
+        sock.send(b'\\xff' * 6 + own + struct.pack('!HHHBBH', 0x0806, 1, 0x0800, 6, 4, 1) + own
+                  + socket.inet_aton('169.254.0.21') + bytes(6) + socket.inet_aton(address))
+        try:
+            while True:
+                frame = sock.recv(100)
+                if frame[20:22] == b'\\0\\2' and frame[28:32] == socket.inet_aton(address): print(address, 'is here'); break
+        except TimeoutError: print(address, 'is not here')
+`;
+
 for (const runtime of runtimes) {
   describe(`ways out under ${runtime}`, () => {
     let server: SandportServer;
@@ -135,6 +151,19 @@ for (const runtime of runtimes) {
       assert.deepEqual(await server.stop(), []);
     });
 
+    /** Runs a program on the sandbox's end of its wire, with the address of the other end as its last argument. */
+    async function onWire(program: string, args: readonly string[]): Promise<string> {
+      const index = slotWithRules(server.instance);
+      const link = execFileSync('ip', ['link', 'show', `sp${server.instance}-${index}`], { encoding: 'utf8' });
+      const mac = /link\/ether (\S+)/.exec(link)![1]!;
+      const { rootfs } = (await readInstallation()).base.image;
+      const command = ['chroot', rootfs, 'python3', '-', ...args, mac];
+      return execFileSync('ip', ['netns', 'exec', `sandport-${server.instance}-${index}`, ...command], {
+        input: program,
+        encoding: 'utf8',
+      }).trim();
+    }
+
     /** Tries each way from inside, and returns those by which something arrived. */
     async function fromInside(marker: string, tries: readonly Try[], only?: string): Promise<string> {
       return arrivals(marker, only, async () => {
@@ -156,19 +185,10 @@ for (const runtime of runtimes) {
       only?: string,
       source: string = SOURCE,
     ): Promise<string> {
-      const index = slotWithRules(server.instance);
-      const link = execFileSync('ip', ['link', 'show', `sp${server.instance}-${index}`], { encoding: 'utf8' });
-      const mac = /link\/ether (\S+)/.exec(link)![1]!;
-      const { rootfs } = (await readInstallation()).base.image;
       return arrivals(marker, only, async () => {
-        const lines = tries.map(([way, target]) => {
-          const python = ['chroot', rootfs, 'python3', '-', way, marker, target, source, mac];
-          const args = ['netns', 'exec', `sandport-${server.instance}-${index}`, ...python];
-          const said = execFileSync('ip', args, { input: ATTACK, encoding: 'utf8' }).trim();
-          assert.equal(said, 'sent', way);
-          return `${way} ${target} ${said}`;
-        });
-        return lines.join('\n');
+        for (const [way, target] of tries)
+          assert.equal(await onWire(ATTACK, [way, marker, target, source]), 'sent', way);
+        return tries.join('\n');
       });
     }
 
@@ -244,6 +264,31 @@ for (const runtime of runtimes) {
       }
       for (const port of ports) assert(!outside.reachesMachine(port), `${port} from outside`);
       assert(outside.reachesMachine(servicePort), 'a port of the machine that is open is reached from outside');
+    });
+
+    test("the machine's other addresses are not found by asking on the wire", async () => {
+      const said = await onWire(ASK, ['169.254.0.22', outside.machine, '127.0.0.1', '198.18.0.1']);
+      assert.deepEqual(said.split('\n'), [
+        '169.254.0.22 is here',
+        ...[outside.machine, '127.0.0.1', '198.18.0.1'].map((address) => `${address} is not here`),
+      ]);
+    });
+
+    test('segments are kept to what the uplink takes', async () => {
+      const allowed = outside.hosts[1];
+      try {
+        for (const [uplink, size] of [
+          [1500, 1460],
+          [1300, 1260],
+        ] as const) {
+          outside.setUplink(uplink);
+          const asked = outside.watchSegments(size);
+          await sandbox.commands.run(`curl --silent --max-time 5 http://${allowed}/`);
+          assert.equal(asked(), 1, `${uplink}`);
+        }
+      } finally {
+        outside.setUplink(1500);
+      }
     });
 
     test('what stands between may not be tricked into connecting to the machine or to private addresses', async () => {

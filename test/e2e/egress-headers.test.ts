@@ -68,6 +68,27 @@ for (const runtime of runtimes) {
       await sandbox.kill();
     });
 
+    test('requests to other ports of a named host get no headers, and their TLS is not ended', async () => {
+      const sandbox = await Sandbox.create({
+        ...server.options,
+        network: {
+          allowOut: ['allowed.test'],
+          denyOut: [EVERYTHING],
+          rules: { 'allowed.test': [{ transform: { headers: { Authorization: SECRET, 'X-Team': 'one' } } }] },
+        },
+      });
+      await sandbox.files.write('/tmp/ca.pem', await outside.authority());
+      assert.equal((await headersOf(sandbox, 'https://allowed.test/headers'))['x-team'], 'one');
+      for (const url of [
+        'http://allowed.test:8080/headers',
+        '--cacert /tmp/ca.pem https://allowed.test:8443/headers',
+      ]) {
+        const headers = await headersOf(sandbox, url);
+        assert.deepEqual([headers.authorization, headers['x-team']], ['mine', undefined], url);
+      }
+      await sandbox.kill();
+    });
+
     test('programs that bring their own authorities accept the host, and bodies and sockets pass', async () => {
       const rules = { 'allowed.test': [{ transform: { headers: { 'X-Secret': SECRET } } }] };
       const sandbox = await Sandbox.create({
@@ -177,6 +198,34 @@ for (const runtime of runtimes) {
       assert.match(await get(`http://${outside.hosts[1]}/`), /exit/, 'nor through something else');
       await sandbox.updateNetwork({});
       assert.equal(await get(`http://${outside.hosts[1]}/`), `outside ${outside.hosts[1]}`);
+      await sandbox.kill();
+    });
+
+    test('with a proxy that is down connections fail, and none leaves without it', async () => {
+      const [first, second] = outside.hosts;
+      const tries = outside.watchConnections([80, 443, 7001]);
+      const sandbox = await Sandbox.create({
+        ...server.options,
+        network: { allowOut: ['allowed.test', second], denyOut: [EVERYTHING], egressProxy: PROXY },
+      });
+      const tryAll = (): Promise<string> =>
+        run(
+          sandbox,
+          `for url in http://allowed.test/ https://allowed.test/ http://${second}/ http://${second}:7001/ http://${first}/
+           do curl --silent --insecure --max-time 3 --output /dev/null $url && echo $url; done; echo done`,
+        );
+      assert.match(await tryAll(), /allowed.test/, 'it would leave');
+      // Nobody listens there, and nobody is there.
+      for (const address of [`${first}:1`, '203.0.113.99:1080']) {
+        await sandbox.updateNetwork({
+          allowOut: ['allowed.test', second],
+          denyOut: [EVERYTHING],
+          egressProxy: { address },
+        });
+        const before = tries();
+        assert.equal(await tryAll(), 'done', address);
+        assert.equal(tries(), before, address);
+      }
       await sandbox.kill();
     });
 

@@ -1,5 +1,6 @@
 // Rules that change under what goes on.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { type CommandHandle, Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
@@ -87,6 +88,35 @@ for (const runtime of runtimes) {
       assert.deepEqual(last().slice(0, 2), [CONNECTIONS, 0]);
       await sandbox.updateNetwork({ denyOut: [first] });
       await waitFor('all are cut', () => last()[1] === CONNECTIONS, 60_000);
+      await handle.kill();
+      await sandbox.kill();
+    });
+
+    test('rules that another program removes from the packet filter are in force again, and what they allow goes on', async () => {
+      const [first, second] = outside.hosts;
+      const sandbox = await Sandbox.create({ ...server.options, network: { denyOut: [second] } });
+      await sandbox.files.write('/tmp/hold.py', HOLD);
+      let output = '';
+      const onStdout = (text: string): void => {
+        output += text;
+      };
+      const command = `python3 /tmp/hold.py ${first} 20`;
+      const handle = await sandbox.commands.run(command, { background: true, timeoutMs: 0, onStdout });
+      const last = (): number[] => output.trimEnd().split('\n').at(-1)!.split(' ').map(Number);
+      await waitFor('all are open', () => last()[0] === 20);
+      const tables = (): string => execFileSync('nft', ['-j', 'list', 'chains'], { encoding: 'utf8' });
+      // In the network of this test alone.
+      execFileSync('nft', ['flush', 'ruleset']);
+      assert.doesNotMatch(tables(), /through_machine/);
+      await waitFor('the table is there again', () => tables().includes('through_machine'));
+      const moved = last()[2]!;
+      await waitFor('all carry data', () => last()[2]! > moved + 40, 60_000);
+      assert.deepEqual(last().slice(0, 2), [20, 0]);
+      const get = async (host: string): Promise<string> =>
+        (await sandbox.commands.run(`curl --silent --max-time 4 http://${host}/ || echo "exit $?"`)).stdout.trim();
+      assert.equal(await get(first), `outside ${first}`);
+      assert.match(await get(second), /^exit/);
+      assert.match(server.log(), /packet filter put in force again/);
       await handle.kill();
       await sandbox.kill();
     });

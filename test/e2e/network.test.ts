@@ -74,6 +74,23 @@ for (const runtime of runtimes) {
       await sandbox.kill();
     });
 
+    test('ping works where the rules let it, and sockets for packets of any kind do not, also for root', async () => {
+      const [first, second] = outside.hosts;
+      const sandbox = await Sandbox.create({ ...server.options, network: { denyOut: [second] } });
+      const ping = async (host: string): Promise<string> =>
+        (await sandbox.commands.run(`ping -c 1 -W 2 ${host} > /dev/null && echo answered; true`)).stdout;
+      assert.equal(await ping(first), 'answered\n');
+      assert.equal(await ping(second), '');
+      const { stdout } = await sandbox.commands.run(`sudo python3 -c "
+import socket
+for family, protocol in [(socket.AF_INET, socket.IPPROTO_RAW), (socket.AF_INET, socket.IPPROTO_ICMP), (socket.AF_PACKET, 0)]:
+    try: socket.socket(family, socket.SOCK_RAW, protocol); print('opened')
+    except PermissionError: print('not permitted')
+"`);
+      assert.equal(stdout, 'not permitted\n'.repeat(3));
+      await sandbox.kill();
+    });
+
     test('our own client changes rules alike', async () => {
       const [first] = outside.hosts;
       await using sandbox = await OwnSandbox.create({

@@ -117,7 +117,7 @@ test('doctor names what is missing and what mends it, and up refuses with the sa
   // A PATH without nft and without the runtime.
   const programs = join(data, 'programs');
   await mkdir(programs);
-  for (const name of ['ip', 'mount', 'unshare', 'nsenter', 'sysctl', 'mkfs.ext4', 'sh', 'true']) {
+  for (const name of ['ip', 'mount', 'unshare', 'nsenter', 'sysctl', 'mkfs.ext4', 'e2fsck', 'fsfreeze', 'sh', 'true']) {
     await symlink(name === 'sh' || name === 'true' ? `/bin/${name}` : await whereIs(name), join(programs, name));
   }
   const args = ['--data', data, ...(await listenArguments())];

@@ -71,7 +71,7 @@ function withEcho(server: HttpServer): HttpServer {
   });
 }
 
-withEcho(createHttpServer(onRequest)).listen(80, '0.0.0.0');
+for (const port of [80, 8080]) withEcho(createHttpServer(onRequest)).listen(port, '0.0.0.0');
 
 const certificates = new LeafCertificates();
 const tls = {

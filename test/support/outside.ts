@@ -92,6 +92,17 @@ export class Outside implements AsyncDisposable {
   watch(marker: string, only = ''): () => number {
     const letters = `0x${Buffer.from(marker).toString('hex')}`;
     // Behind 48 bytes, where every kind of packet has payload; before fragments are put together.
+    return this.#count(`${only} @nh,384,32 ${letters}`);
+  }
+
+  /** Counts tries to connect to one of these ports of the two hosts. */
+  watchConnections(ports: readonly number[]): () => number {
+    return this.#count(
+      `ip daddr { ${this.hosts.join(', ')} } tcp dport { ${ports.join(', ')} } tcp flags & (syn | ack) == syn`,
+    );
+  }
+
+  #count(packets: string): () => number {
     const table = `watch_${++this.#watches}`;
     const nft = (args: string[], input = ''): string =>
       execFileSync('ip', ['netns', 'exec', this.namespace, 'nft', ...args], { encoding: 'utf8', input });
@@ -100,11 +111,21 @@ export class Outside implements AsyncDisposable {
       `table inet ${table} {
         chain seen {
           type filter hook prerouting priority -450
-          ${only} @nh,384,32 ${letters} counter
+          ${packets} counter
         }
       }`,
     );
     return () => Number(/counter packets (\d+)/.exec(nft(['list', 'table', 'inet', table]))![1]);
+  }
+
+  /** Sets how many bytes a packet between the machine and all of this may have. */
+  setUplink(mtu: number): void {
+    ip('link', 'set', this.#device, 'mtu', String(mtu));
+  }
+
+  /** Counts connections that begin by asking for segments (MSS) of this size. */
+  watchSegments(size: number): () => number {
+    return this.#count(`tcp flags & (syn | ack) == syn tcp option maxseg size ${size}`);
   }
 
   /** Whether a connection from outside to this port of the machine is taken. */

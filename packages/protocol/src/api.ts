@@ -9,57 +9,65 @@ const EnvVars = Type.Record(Type.String({ minLength: 1, maxLength: 256 }), Type.
 /** Addresses, ranges and names in each list of a sandbox. */
 export const MAX_EGRESS_ENTRIES = 10_000;
 
-export const EgressRules = Type.Object({
-  allow_internet_access: Type.Optional(Type.Boolean()),
-  allowOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
-  denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
-  /** Headers added to requests, by domain. */
-  rules: Type.Optional(
-    Type.Record(
-      Type.String({ maxLength: 256 }),
-      Type.Array(
-        Type.Object({
-          transform: Type.Optional(
-            Type.Object({ headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 8192 }))) }),
-          ),
-        }),
-        { maxItems: 10 },
+/** A rule under a name that is not known would leave open what it was to close. */
+const STRICT = { additionalProperties: false } as const;
+
+const HeaderTransform = Type.Object(
+  { headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 8192 }))) },
+  STRICT,
+);
+const Socks5Proxy = Type.Object(
+  {
+    address: Type.String({ maxLength: 512 }),
+    username: Type.Optional(Type.String({ maxLength: 1024 })),
+    password: Type.Optional(Type.String({ maxLength: 1024 })),
+  },
+  STRICT,
+);
+
+export const EgressRules = Type.Object(
+  {
+    allow_internet_access: Type.Optional(Type.Boolean()),
+    allowOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
+    denyOut: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_EGRESS_ENTRIES })),
+    /** Headers added to requests, by domain. */
+    rules: Type.Optional(
+      Type.Record(
+        Type.String({ maxLength: 256 }),
+        Type.Array(Type.Object({ transform: Type.Optional(HeaderTransform) }, STRICT), { maxItems: 10 }),
+        { maxProperties: 100 },
       ),
-      { maxProperties: 100 },
     ),
-  ),
-  /** SOCKS5; the password is never reported back. */
-  egressProxy: Type.Optional(
-    Type.Union([
-      Type.Object({
-        address: Type.String({ maxLength: 512 }),
-        username: Type.Optional(Type.String({ maxLength: 1024 })),
-        password: Type.Optional(Type.String({ maxLength: 1024 })),
-      }),
-      Type.Null(),
-    ]),
-  ),
-});
+    /** SOCKS5; the password is never reported back. */
+    egressProxy: Type.Optional(Type.Union([Socks5Proxy, Type.Null()])),
+  },
+  STRICT,
+);
 export type EgressRules = Static<typeof EgressRules>;
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const Ports = Type.Array(Port, { maxItems: 256 });
 
-export const NetworkOptions = Type.Object({
-  allowPublicTraffic: Type.Optional(Type.Boolean()),
-  /** Extensions: ports that are public although `allowPublicTraffic` is false, or private although it is not. */
-  publicPorts: Type.Optional(Ports),
-  privatePorts: Type.Optional(Ports),
-  allowOut: EgressRules.properties.allowOut,
-  denyOut: EgressRules.properties.denyOut,
-  rules: EgressRules.properties.rules,
-  egressProxy: EgressRules.properties.egressProxy,
-  maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
-  /** An extension: Origin, Referer and Location are translated too. */
-  maskRequestOrigin: Type.Optional(Type.Boolean()),
-  /** An extension: ports whose servers speak HTTP/2 without TLS, and get it from clients that do. */
-  http2Ports: Type.Optional(Ports),
-});
+export const NetworkOptions = Type.Object(
+  {
+    allowPublicTraffic: Type.Optional(Type.Boolean()),
+    /** Extensions: ports that are public although `allowPublicTraffic` is false, or private although it is not. */
+    publicPorts: Type.Optional(Ports),
+    privatePorts: Type.Optional(Ports),
+    allowOut: EgressRules.properties.allowOut,
+    denyOut: EgressRules.properties.denyOut,
+    rules: EgressRules.properties.rules,
+    egressProxy: EgressRules.properties.egressProxy,
+    maskRequestHost: Type.Optional(Type.String({ minLength: 1, maxLength: 261 })),
+    /** An extension: Origin, Referer and Location are translated too. */
+    maskRequestOrigin: Type.Optional(Type.Boolean()),
+    /** An extension: ports whose servers speak HTTP/2 without TLS, and get it from clients that do. */
+    http2Ports: Type.Optional(Ports),
+    /** Of the official clients; refused where it asks for something. */
+    httpsPorts: Type.Optional(Type.Unknown()),
+  },
+  STRICT,
+);
 export type NetworkOptions = Static<typeof NetworkOptions>;
 
 export const CreateSandboxBody = Type.Object({

@@ -37,7 +37,7 @@ function toSandportError(error: FastifyError): SandportError {
   if (isDiskFull(error) || error.code === 'ENOSPC')
     return new SandportError('capacity_exhausted', 'the machine is full: its disk is', { cause: error });
   if (error.validation !== undefined) {
-    return new SandportError('validation_failed', `validation error: ${error.message}`, { cause: error });
+    return new SandportError('validation_failed', `validation error: ${validationText(error)}`, { cause: error });
   }
   const code = fastifyErrors[error.code];
   if (code !== undefined) return new SandportError(code, error.message, { cause: error });
@@ -48,4 +48,12 @@ function toSandportError(error: FastifyError): SandportError {
     });
   }
   return new SandportError('internal_error', 'an internal error occurred', { cause: error });
+}
+
+/** With the name of an option that there is not, which the validator's own text leaves out. */
+function validationText({ message, validation, validationContext }: FastifyError): string {
+  const [first] = validation ?? [];
+  const unknown = first?.keyword === 'additionalProperties' ? first.params.additionalProperty : undefined;
+  if (first === undefined || typeof unknown !== 'string') return message;
+  return `${validationContext}${first.instancePath} has no option "${unknown.slice(0, 64)}"`;
 }

@@ -3,6 +3,7 @@ import { Code, Type } from './message.ts';
 import { askUpstream, type UpstreamAnswer } from './upstream.ts';
 
 const MAX_CACHED = 10_000;
+/** Of all askers. One may have as many as are left for others, so that there is always room for one that has none. */
 const MAX_IN_FLIGHT = 2000;
 /** Seconds. */
 const LONGEST = 300;
@@ -23,28 +24,47 @@ export class NameLookup {
   readonly #nameservers: readonly string[];
   readonly #cache = new Map<string, Cached>();
   readonly #inFlight = new Map<string, Promise<Cached | undefined>>();
+  /** Questions in flight, by who asked them first. */
+  readonly #askers = new Map<string, number>();
   readonly #closing = new AbortController();
 
   constructor(nameservers: readonly string[]) {
     this.#nameservers = nameservers;
   }
 
-  /** Undefined when no nameserver answers, or too many questions wait. */
-  async ask(name: string, type: number): Promise<Cached | undefined> {
+  /**
+   * Undefined when no nameserver answers, or too many questions wait.
+   *
+   * @param asker on whose account the question is: one that asks much keeps no other from asking
+   */
+  async ask(name: string, type: number, asker: string): Promise<Cached | undefined> {
     const key = `${type} ${name}`;
     const cached = this.#cache.get(key);
     if (cached !== undefined && cached.until > performance.now()) return cached;
     const before = this.#inFlight.get(key);
     if (before !== undefined) return before;
-    if (this.#inFlight.size >= MAX_IN_FLIGHT || this.#closing.signal.aborted) return undefined;
-    const asking = this.#ask(key, name, type).finally(() => this.#inFlight.delete(key));
+    if (this.#closing.signal.aborted) return undefined;
+    const own = this.#askers.get(asker) ?? 0;
+    if (own >= MAX_IN_FLIGHT - this.#inFlight.size) return this.#stale(key);
+    this.#askers.set(asker, own + 1);
+    const asking = this.#ask(key, name, type).finally(() => {
+      this.#inFlight.delete(key);
+      const left = this.#askers.get(asker)! - 1;
+      if (left === 0) this.#askers.delete(asker);
+      else this.#askers.set(asker, left);
+    });
     this.#inFlight.set(key, asking);
     return asking;
   }
 
+  #stale(key: string): Cached | undefined {
+    const before = this.#cache.get(key);
+    return before !== undefined && before.until + STALE_MS > performance.now() ? before : undefined;
+  }
+
   /** IPv4 addresses of a name; none when it has none or nobody answers. */
-  async addresses(name: string): Promise<readonly string[]> {
-    return (await this.ask(name, Type.a))?.answer.addresses ?? [];
+  async addresses(name: string, asker: string): Promise<readonly string[]> {
+    return (await this.ask(name, Type.a, asker))?.answer.addresses ?? [];
   }
 
   close(): void {
@@ -54,8 +74,7 @@ export class NameLookup {
   async #ask(key: string, name: string, type: number): Promise<Cached | undefined> {
     const found = await askUpstream(this.#nameservers, name, type, this.#closing.signal);
     const now = performance.now();
-    const before = this.#cache.get(key);
-    if (found === undefined) return before !== undefined && before.until + STALE_MS > now ? before : undefined;
+    if (found === undefined) return this.#stale(key);
     const cached = { ...found, since: now, until: now + 1000 * secondsToKeep(found) };
     this.#cache.delete(key);
     if (cached.until > now) this.#cache.set(key, cached);

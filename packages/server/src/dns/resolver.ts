@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, isIP, type Server, type Socket as StreamSocket } from 'node:net';
 import { Code, HEADER_LENGTH, OPT, type Question, readQuestion, Type } from './message.ts';
 import type { NameLookup } from './name-lookup.ts';
-import { withLength } from './upstream.ts';
+import { serveQuestions } from './question-stream.ts';
 
 /** Questions of one sandbox that wait at once. */
 const MAX_WAITING = 200;
@@ -94,23 +94,13 @@ export class Resolver {
       return;
     }
     this.#streams.set(address, streams.add(socket));
-    let received = Buffer.alloc(0);
     socket.setTimeout(STREAM_IDLE_MS, () => socket.destroy());
     socket.on('error', () => {});
     socket.on('close', () => {
       streams.delete(socket);
       if (streams.size === 0) this.#streams.delete(address);
     });
-    socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk]);
-      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
-        const query = received.subarray(2, 2 + received.readUInt16BE(0));
-        received = received.subarray(2 + query.length);
-        void this.#answer(query, address, false).then((answer) => {
-          if (answer !== undefined && socket.writable) socket.write(withLength(answer));
-        });
-      }
-    });
+    serveQuestions(socket, (query) => this.#answer(query, address, false));
   }
 
   async #answer(query: Buffer, address: string, isDatagram: boolean): Promise<Buffer | undefined> {
@@ -142,7 +132,7 @@ export class Resolver {
     if (type === Type.aaaa || (policy.resolvesSome && (type === Type.svcb || type === Type.https))) {
       return failure(query, 0, question);
     }
-    const found = await this.#options.lookup.ask(name, type);
+    const found = await this.#options.lookup.ask(name, type, address);
     if (found === undefined) return failure(query, Code.serverFailure, question);
     const inner = found.answer.addresses.find((one) => !policy.allowsAddressOfName(one));
     if (inner !== undefined) {

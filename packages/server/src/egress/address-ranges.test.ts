@@ -23,6 +23,17 @@ test('an address is found in a set of ranges when it lies in one of them', () =>
   );
 });
 
+test('ranges that leave no address out are all of them, however many', () => {
+  for (const all of [
+    ['0.0.0.0/0'],
+    ['128.0.0.0/1', '0.0.0.0/1'],
+    ['0.0.0.0/2', '64.0.0.0/2', '128.0.0.0/1', '1.0.0.0/8'],
+  ])
+    assert(new AddressRanges(all).hasAll, `${all}`);
+  for (const some of [[], ['0.0.0.0/1'], ['128.0.0.0/1'], ['0.0.0.0/1', '128.0.0.0/2', '192.0.0.0/3', '225.0.0.0/8']])
+    assert(!new AddressRanges(some).hasAll, `${some}`);
+});
+
 test('ten thousand ranges are made disjoint at once', () => {
   const many = Array.from({ length: 10_000 }, (_, index) => `${toDotted(index * 65_536)}/24`);
   assert.equal(disjointRanges([...many, ...many]).length, 10_000);

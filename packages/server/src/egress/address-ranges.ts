@@ -67,6 +67,13 @@ export class AddressRanges {
     return this.#first.length;
   }
 
+  /** Whether no address lies outside of them. */
+  get hasAll(): boolean {
+    let covered = 0;
+    for (let index = 0; index < this.size && this.#first[index] === covered; index++) covered = this.#last[index]! + 1;
+    return covered === 2 ** 32;
+  }
+
   /** @param address in dotted form */
   has(address: string): boolean {
     const number = toNumber(address);

@@ -32,8 +32,12 @@ export class Dialler {
    *
    * @throws DialRefused
    */
-  async addressOf(name: string, chosen: string, allowed: (address: string) => boolean): Promise<string> {
-    const addresses = await this.#lookup.addresses(name);
+  async addressOf(
+    name: string,
+    chosen: string,
+    { sandbox, allowed }: { readonly sandbox: SandboxEgress; readonly allowed: (address: string) => boolean },
+  ): Promise<string> {
+    const addresses = await this.#lookup.addresses(name, sandbox.address);
     if (addresses.length === 0) throw new DialRefused('the name has no address');
     const reachable = addresses.filter(allowed);
     if (reachable.length === 0) throw new DialRefused('the address of the name is not allowed');
@@ -66,7 +70,7 @@ export class Dialler {
 
   async #proxyAddress(sandbox: SandboxEgress, proxy: SocksProxy): Promise<string> {
     const allowed = (address: string): boolean => sandbox.allowsAddressOfName(address);
-    if (!isIPv4(proxy.host)) return this.addressOf(proxy.host, '', allowed);
+    if (!isIPv4(proxy.host)) return this.addressOf(proxy.host, '', { sandbox, allowed });
     if (!allowed(proxy.host)) throw new DialRefused('the address of the egress proxy is not allowed');
     return proxy.host;
   }

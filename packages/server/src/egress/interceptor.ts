@@ -20,7 +20,10 @@ import type { SandboxEgress } from './sandbox-egress.ts';
 const HANDSHAKE_MS = 10_000;
 const HEAD_MS = 30_000;
 const IDLE_MS = 620_000;
+const CHECK_MS = 5000;
 const MAX_HEAD = 65_536;
+/** Requests of one connection that are sent before the first of them is answered. */
+const MAX_PIPELINED = 32;
 /** RFC 9110, section 7.6.1, and what only a proxy is told. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -41,27 +44,50 @@ export interface Interception {
   readonly name: string;
   readonly isSecure: boolean;
   readonly port: number;
+  /** Whether requests get the headers of the sandbox's rules. */
+  readonly transforms: boolean;
   readonly dial: () => Promise<Socket>;
 }
 
 interface Exchange extends Interception {
   readonly agent: Agent;
+  /** Requests that are not answered yet. */
+  pending: number;
 }
+
+export interface InterceptorTimes {
+  /** For either side to agree on TLS. */
+  readonly handshakeMs: number;
+  /** From a connection or the last byte of a request to the last byte of the next head. */
+  readonly headMs: number;
+  /** How often that is looked at. */
+  readonly checkMs: number;
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+}
+
+const TIMES: InterceptorTimes = { handshakeMs: HANDSHAKE_MS, headMs: HEAD_MS, checkMs: CHECK_MS, idleMs: IDLE_MS };
 
 export class Interceptor {
   readonly #certificates: LeafCertificates;
   readonly #exchanges = new WeakMap<object, Exchange>();
   readonly #server: Server;
+  readonly #handshakeMs: number;
 
-  constructor(certificates: LeafCertificates) {
+  constructor(certificates: LeafCertificates, { handshakeMs, headMs, checkMs, idleMs }: InterceptorTimes = TIMES) {
     this.#certificates = certificates;
+    this.#handshakeMs = handshakeMs;
     this.#server = createServer({
-      headersTimeout: HEAD_MS,
+      headersTimeout: headMs,
+      connectionsCheckingInterval: checkMs,
       requestTimeout: 0,
-      keepAliveTimeout: IDLE_MS,
+      keepAliveTimeout: idleMs,
       maxHeaderSize: MAX_HEAD,
       joinDuplicateHeaders: false,
     });
+    this.#server.timeout = idleMs;
+    // It never listens, and looks at the times of its connections from when it does.
+    this.#server.emit('listening');
     this.#server.on('request', (request, response) => this.#onRequest(request, response));
     this.#server.on('checkContinue', (request, response) => {
       response.writeContinue();
@@ -82,8 +108,8 @@ export class Interceptor {
         resolve();
       });
     });
-    const agent = new UpstreamAgent(interception);
-    const exchange: Exchange = { ...interception, agent };
+    const agent = new UpstreamAgent(interception, this.#handshakeMs);
+    const exchange: Exchange = { ...interception, agent, pending: 0 };
     try {
       const plain = isSecure ? await this.#decrypt(socket, sandbox, name) : socket;
       if (plain === undefined) return;
@@ -107,7 +133,7 @@ export class Interceptor {
     if (socket.destroyed) return undefined;
     const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
     return new Promise((resolve) => {
-      const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+      const timer = setTimeout(() => socket.destroy(), this.#handshakeMs);
       secure.on('error', () => socket.destroy());
       socket.once('close', () => {
         clearTimeout(timer);
@@ -128,6 +154,13 @@ export class Interceptor {
       answer(response, 421, fault ?? '');
       return;
     }
+    // Those that were read with the last one are told of all the same.
+    if (exchange.socket.destroyed) return;
+    if (++exchange.pending > MAX_PIPELINED) {
+      exchange.socket.destroy();
+      return;
+    }
+    response.once('close', () => exchange.pending--);
     this.#exchange(exchange, request, response);
   }
 
@@ -138,7 +171,15 @@ export class Interceptor {
     };
     upstream.on('response', (incoming) => {
       response.sendDate = false;
-      response.writeHead(incoming.statusCode!, incoming.statusMessage, forwardedHeaders(incoming));
+      try {
+        response.writeHead(incoming.statusCode!, incoming.statusMessage, forwardedHeaders(incoming));
+      } catch (error) {
+        // A status or a text of it that can be read, and not be sent.
+        upstream.destroy();
+        response.statusMessage = '';
+        answer(response, 502, `the host's answer cannot be passed on: ${(error as Error).message}`);
+        return;
+      }
       incoming.pipe(response);
       incoming.on('aborted', () => response.destroy());
     });
@@ -162,6 +203,8 @@ export class Interceptor {
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const exchange = this.#exchanges.get(request.socket);
     socket.on('error', () => {});
+    // What follows is in no protocol whose silence would say something.
+    request.socket.setTimeout(0);
     // A tunnel of another HTTP would carry requests past every check made here.
     const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
     if (exchange === undefined || !isWebSocket || faultOf(exchange, request) !== undefined) {
@@ -192,28 +235,65 @@ export class Interceptor {
 /** One connection to the host for each connection of the sandbox, more only where requests overlap. */
 class UpstreamAgent extends Agent {
   readonly #interception: Interception;
+  readonly #handshakeMs: number;
+  /** Connections that are not yet agreed on, which nobody else knows of. */
+  readonly #opening = new Set<Duplex>();
+  #isEnded = false;
 
-  constructor(interception: Interception) {
+  constructor(interception: Interception, handshakeMs: number) {
     super({ keepAlive: true, maxSockets: 4 });
     this.#interception = interception;
+    this.#handshakeMs = handshakeMs;
+  }
+
+  override destroy(): void {
+    this.#isEnded = true;
+    for (const socket of this.#opening) socket.destroy();
+    super.destroy();
   }
 
   override createConnection(
     _options: object,
     callback: (error: Error | null, socket: Duplex) => void,
   ): Duplex | null | undefined {
-    const { dial, isSecure, name } = this.#interception;
     const fail = (error: Error): void => callback(error, undefined as unknown as Duplex);
-    dial().then((socket) => {
-      if (!isSecure) return callback(null, socket.resume());
-      const secure = connectTls({ socket, servername: name, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true });
-      secure.once('secureConnect', () => {
-        secure.off('error', fail);
-        callback(null, secure);
-      });
-      secure.once('error', fail);
-    }, fail);
+    this.#open().then((socket) => callback(null, socket), fail);
     return undefined;
+  }
+
+  async #open(): Promise<Duplex> {
+    const { dial, isSecure } = this.#interception;
+    const socket = await dial();
+    try {
+      if (this.#isEnded) throw new Error('the connection has ended');
+      return isSecure ? await this.#encrypt(socket) : socket.resume();
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  async #encrypt(socket: Socket): Promise<Duplex> {
+    const servername = this.#interception.name;
+    const secure = connectTls({ socket, servername, ALPNProtocols: ['http/1.1'], rejectUnauthorized: true });
+    const late = (): void => void secure.destroy(new Error('the host did not agree on TLS in time'));
+    const timer = setTimeout(late, this.#handshakeMs);
+    this.#opening.add(secure);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        secure.once('secureConnect', resolve);
+        secure.on('error', reject);
+        secure.once('close', () => reject(new Error('the host closed the connection')));
+      });
+      if (this.#isEnded) throw new Error('the connection has ended');
+      return secure;
+    } catch (error) {
+      secure.destroy();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      this.#opening.delete(secure);
+    }
   }
 }
 
@@ -241,20 +321,25 @@ function isRepeatable({ method, headers }: IncomingMessage): boolean {
   return (method === 'GET' || method === 'HEAD') && !hasBody;
 }
 
-function outgoingHeaders({ sandbox, name }: Exchange, request: IncomingMessage): string[] {
-  const added = Object.entries(sandbox.transformOf(name)?.headers ?? {});
-  const replaced = new Set(added.map(([field]) => field.toLowerCase()));
+function outgoingHeaders({ sandbox, name, transforms }: Exchange, request: IncomingMessage): string[] {
+  const added = transforms ? Object.entries(sandbox.transformOf(name)?.headers ?? {}) : [];
+  const replaced = new Set(added.map(([field]) => asOneName(field)));
   const headers: string[] = [];
   const named = connectionOptions(request);
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     const field = request.rawHeaders[index]!;
     const key = field.toLowerCase();
-    if (!HOP_BY_HOP.has(key) && !named.has(key) && !replaced.has(key))
+    if (!HOP_BY_HOP.has(key) && !named.has(key) && !replaced.has(asOneName(field)))
       headers.push(field, request.rawHeaders[index + 1]!);
   }
   // Node frames the body again: as it came, by length or in chunks.
   if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
   return [...headers, ...added.flat()];
+}
+
+/** Servers that hand fields on as variables (RFC 3875, section 4.1.18) take `X_Key` for the same as `X-Key`. */
+function asOneName(field: string): string {
+  return field.toLowerCase().replaceAll('_', '-');
 }
 
 function forwardedHeaders(incoming: IncomingMessage): string[] {

@@ -63,7 +63,7 @@ async function waiting(policy: EgressPolicy, first: Buffer | string): Promise<Wa
     // The packet filter's part, which knows it of redirected connections only.
     originalDestination: (socket) => {
       accepted = socket;
-      return { address: ADDRESS.join('.'), port: 443 };
+      return { address: ADDRESS.join('.'), port: typeof first === 'string' ? 80 : 443 };
     },
     dialler: new Dialler(lookup),
     interceptor: new Interceptor(new LeafCertificates()),

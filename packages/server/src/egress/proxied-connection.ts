@@ -13,7 +13,8 @@ import { splice } from './splice.ts';
 /** Of the sandbox's side. */
 export type InnerSocket = Socket | LightSocket;
 
-const WEB_PORTS = [80, 443];
+const PORTS = { http: 80, tls: 443 } as const;
+const WEB_PORTS: readonly number[] = Object.values(PORTS);
 const NO_NAME: { readonly first: FirstBytes; readonly bytes?: undefined } = {
   first: { protocol: 'other', reason: 'the address is not allowed' },
 };
@@ -84,12 +85,17 @@ export class ProxiedConnection implements Cuttable {
       return this.#refuse(name, name === undefined && first.protocol !== 'other' ? 'it names no host' : reason);
     }
     this.#proxy = sandbox.policy.proxy;
-    const transform = name === undefined ? undefined : sandbox.transformOf(name);
+    // Elsewhere another service of the host may answer, or something that is no web server at all.
+    const transforms = first.protocol !== 'other' && port === PORTS[first.protocol];
+    const transform = name === undefined || !transforms ? undefined : sandbox.transformOf(name);
     this.#target = { address, port, ...(byName && { name }) };
     if (name !== undefined && (byName || transform !== undefined) && !(byName && this.#proxy !== undefined)) {
       const allowed = (one: string): boolean =>
         byName ? sandbox.allowsAddressOfName(one) : sandbox.allowsAddress(one);
-      this.#target = { ...this.#target, address: await this.#dialler.addressOf(name, address, allowed) };
+      this.#target = {
+        ...this.#target,
+        address: await this.#dialler.addressOf(name, address, { sandbox, allowed }),
+      };
       if (this.#socket.destroyed) return;
     }
     sandbox.traffic.connections++;
@@ -102,6 +108,7 @@ export class ProxiedConnection implements Cuttable {
         name,
         isSecure: first.protocol === 'tls',
         port,
+        transforms,
         dial: () => this.#dialler.dial(sandbox, this.#target!),
       });
     }

@@ -17,9 +17,15 @@ export class RequestGuard {
   /** The beginning of a head that has not come whole; it is held back. */
   #held: Buffer = NOTHING;
   #pieces = 0;
+  #heads = 0;
 
   constructor(name: string) {
     this.#name = name;
+  }
+
+  /** The number of the head that has begun and not ended; undefined between heads. */
+  get begun(): number | undefined {
+    return this.#held.length === 0 ? undefined : this.#heads;
   }
 
   /** What of the bytes, and of those held back, may go on; with `stop` nothing may that comes after. */
@@ -36,6 +42,7 @@ export class RequestGuard {
       if (end === Parse.incomplete && buf.length - pos <= MAX_HEAD && ++this.#pieces <= MAX_PIECES) break;
       if (end < 1 || !this.#isForHost()) return { bytes: buf.subarray(0, pos), stop: true };
       this.#pieces = 0;
+      this.#heads++;
       this.#body.begin(head.framing, head.contentLength);
       pos = end;
     }

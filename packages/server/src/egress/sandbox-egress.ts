@@ -1,5 +1,5 @@
 // What the proxy and the resolver know of one sandbox: its rules, what it has open, what was counted.
-import { type EgressPolicy, EVERYTHING, type HeaderTransform, NEVER_REACHED } from '../host/network/egress-policy.ts';
+import { type EgressPolicy, type HeaderTransform, NEVER_REACHED } from '../host/network/egress-policy.ts';
 import { Roster } from '../roster.ts';
 import { AddressRanges } from './address-ranges.ts';
 import { DomainPatterns } from './domain-pattern.ts';
@@ -59,7 +59,7 @@ export class SandboxEgress {
     this.#deny = new AddressRanges(policy.deny);
     this.#domains = new DomainPatterns(policy.domains.map((domain) => [domain, true]));
     this.#transforms = new DomainPatterns(policy.transforms.map((transform) => [transform.domain, transform]));
-    this.#deniesAll = policy.deny.includes(EVERYTHING);
+    this.#deniesAll = this.#deny.hasAll;
     for (const connection of this.connections) connection.cutUnlessAllowed();
   }
 

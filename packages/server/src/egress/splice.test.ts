@@ -288,6 +288,27 @@ for (const kind of ['on sockets', 'on handles'] as const)
       await spliced;
     });
 
+    test('a head that has begun and does not end is cut in time, and between heads there is time', async () => {
+      await using resources = new AsyncDisposableStack();
+      const { client, inner, outer, server } = await relayed(kind, resources);
+      const guard = new RequestGuard('allowed.test');
+      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 100 });
+      const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
+      const asked = drain(server);
+      // Each piece ends one head and begins another.
+      for (let count = 0; count < 5; count++) {
+        client.write(request.slice(count === 0 ? 0 : 10) + request.slice(0, 10));
+        await delay(50);
+      }
+      client.write(request.slice(10));
+      await delay(300);
+      assert(!inner.destroyed, 'nothing has begun');
+      client.write(request + request.slice(0, 10));
+      await drain(client);
+      await spliced;
+      assert.equal((await asked).text, request.repeat(7));
+    });
+
     test('one side may be a socket and the other a handle', async () => {
       await using resources = new AsyncDisposableStack();
       const [client, inner] = await accepted(kind, resources);

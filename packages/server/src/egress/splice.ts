@@ -18,11 +18,14 @@ export interface SpliceOptions {
   readonly guard?: RequestGuard | undefined;
   /** Sent to the inner socket, behind what it still gets, when the guard has stopped it. */
   readonly refusal?: string;
+  /** From the first byte of a head that the guard holds back to its last one. Default: 30 000. */
+  readonly headMs?: number;
 }
 
 const NOTHING = Buffer.alloc(0);
 /** Closing on bytes that are unread resets the connection, and could take the refusal with it. */
 const LINGER_MS = 1000;
+const HEAD_MS = 30_000;
 
 /**
  * Each half ends with its other side, behind all that came before: in order, or with a reset. Resolves when both are
@@ -34,16 +37,19 @@ export function splice(
   count: ByteCount,
   options: SpliceOptions = {},
 ): Promise<void> {
-  const { first, guard, refusal = '' } = options;
+  const { first, guard, refusal = '', headMs = HEAD_MS } = options;
   return new Promise((resolve) => {
     let open = 2;
     let stopped = false;
+    let begun: number | undefined;
+    let headTimer: NodeJS.Timeout | undefined;
     const connect = (from: RelaySocket, to: RelaySocket, passage: Passage, onEnd: () => void): RelayReader => {
       if (to instanceof Socket) readPastWriteErrors(to);
       from.on('end', onEnd);
       from.on('error', () => {});
       from.on('close', () => {
         if (!from.readableEnded && !(stopped && from === inner)) resetAfterData(to);
+        if (from === inner) clearTimeout(headTimer);
         if (--open === 0) resolve();
       });
       return new RelayReader(from, to, passage);
@@ -51,6 +57,11 @@ export function splice(
     const check = (one: RequestGuard, bytes: Buffer): Buffer => {
       if (stopped) return NOTHING;
       const checked = one.take(bytes);
+      if (one.begun !== begun) {
+        clearTimeout(headTimer);
+        begun = one.begun;
+        if (begun !== undefined) headTimer = setTimeout(() => inner.resetAndDestroy(), headMs);
+      }
       if (checked.stop) {
         stopped = true;
         // Behind what is about to be written.

@@ -8,12 +8,15 @@ import { Dialler } from './dialler.ts';
 import { EgressProxy } from './egress-proxy.ts';
 import { Interceptor } from './interceptor.ts';
 import { LeafCertificates } from './leaf-certificates.ts';
+import { LineBudget } from './line-budget.ts';
 import type { EgressDone, EgressFeed, EgressHello, EgressPorts, EgressRequest, EgressSettings } from './messages.ts';
 import { openOriginalDestination } from './original-destination.ts';
 import { ReachableRanges, SandboxEgress } from './sandbox-egress.ts';
 
 /** How long it serves without a control process before it ends. */
 const ORPHAN_MS = 15 * 60 * 1000;
+/** Characters of an error in the log. */
+const MAX_ERROR = 4000;
 
 const [, , socketPath, settingsText, portsText] = process.argv;
 if (socketPath === undefined || settingsText === undefined || portsText === undefined) {
@@ -111,9 +114,14 @@ process.on('SIGTERM', () => process.exit(0));
 process.on('uncaughtException', (error) => log('uncaught exception', error));
 process.on('unhandledRejection', (error) => log('unhandled rejection', error));
 
+const logLines = new LineBudget();
+
 function log(event: string, error: unknown): void {
+  const line = logLines.take();
+  if (line === undefined) return;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  console.log(JSON.stringify({ level: 'error', time: Date.now(), pid: process.pid, event, error: text }));
+  const entry = { level: 'error', time: Date.now(), pid: process.pid, event, error: text.slice(0, MAX_ERROR), ...line };
+  console.log(JSON.stringify(entry));
 }
 
 const ports: EgressPorts = { dns: await resolver.listen(wanted.dns), proxy: await proxy.listen(wanted.proxy) };

@@ -30,7 +30,7 @@ export async function initialiseAgent(
   timeoutMs: number,
   controlToken = init.controlToken,
 ): Promise<void> {
-  const status = await untilAnswer(place, timeoutMs, () => postInit(place.address, init, controlToken));
+  const status = await untilAnswer(place, timeoutMs, (ms) => postInit(place.address, init, controlToken, ms));
   if (status !== 204) {
     throw new SandportError('agent_unreachable', `the agent refused its initialisation with status ${status}`);
   }
@@ -38,7 +38,7 @@ export async function initialiseAgent(
 
 /** Waits for the agent to answer, without telling it anything. Throws `agent_unreachable` as `initialiseAgent` does. */
 export async function untilAgentListens(place: AgentPlace, timeoutMs: number): Promise<void> {
-  const status = await untilAnswer(place, timeoutMs, () => send(place.address, 'GET', '/health'));
+  const status = await untilAnswer(place, timeoutMs, (ms) => send(place.address, 'GET', '/health', { ms }));
   if (status !== 204) throw new SandportError('agent_unreachable', `the agent is not well: status ${status}`);
 }
 
@@ -51,21 +51,22 @@ export async function rehearse(
   { defaultUser, defaultWorkdir }: Pick<Template, 'defaultUser' | 'defaultWorkdir'>,
 ): Promise<void> {
   const process = { cmd: '/bin/bash', args: ['-l', '-c', 'echo'], cwd: defaultWorkdir, envs: { LANG: 'C.UTF-8' } };
-  await send(place.address, 'POST', REHEARSAL_PATH, encodeFrame(0, { process, stdin: false }), {
+  const headers = {
     'content-type': STREAM_CONTENT_TYPE,
     'connect-protocol-version': '1',
     authorization: `Basic ${Buffer.from(`${defaultUser}:`).toString('base64')}`,
-  });
+  };
+  await send(place.address, 'POST', REHEARSAL_PATH, { body: encodeFrame(0, { process, stdin: false }), headers });
 }
 
 async function untilAnswer(
   { isAlive }: AgentPlace,
   timeoutMs: number,
-  ask: () => Promise<number | string>,
+  ask: (ms: number) => Promise<number | string>,
 ): Promise<number> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const outcome = await ask();
+    const outcome = await ask(Math.max(1, Math.min(ATTEMPT_MS, deadline - Date.now())));
     if (typeof outcome === 'number') return outcome;
     if (!isAlive()) throw new SandportError('agent_unreachable', 'the agent has ended');
     if (Date.now() > deadline) {
@@ -75,9 +76,9 @@ async function untilAnswer(
   }
 }
 
-function postInit(address: string, init: AgentInit, controlToken: string): Promise<number | string> {
+function postInit(address: string, init: AgentInit, controlToken: string, ms: number): Promise<number | string> {
   const headers = { 'content-type': 'application/json', 'x-control-token': controlToken };
-  return send(address, 'POST', '/init', JSON.stringify(init), headers);
+  return send(address, 'POST', '/init', { body: JSON.stringify(init), headers, ms });
 }
 
 /** The status, or the code of the connection error. */
@@ -85,13 +86,20 @@ function send(
   address: string,
   method: string,
   path: string,
-  body?: string | Uint8Array,
-  headers: Readonly<Record<string, string>> = {},
+  {
+    body,
+    headers = {},
+    ms = ATTEMPT_MS,
+  }: {
+    readonly body?: string | Uint8Array;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly ms?: number;
+  },
 ): Promise<number | string> {
   return new Promise((resolve) => {
     const options = { method, path, headers: { ...headers, connection: 'close' }, agent: false };
     const call = request({ host: address, port: AGENT_PORT, ...options });
-    const timer = setTimeout(() => call.destroy(new Error('no answer')), ATTEMPT_MS);
+    const timer = setTimeout(() => call.destroy(new Error('no answer')), ms);
     call.on('response', (response) => {
       let received = 0;
       response.on('data', (chunk: Buffer) => {

@@ -359,9 +359,9 @@ export class Host {
     return { basis: { image: source.template.image, agentDirectory, limits } };
   }
 
-  /** Tells the agent of a sandbox that runs what has changed. */
-  async updateAgent(placement: Placement, init: AgentInit): Promise<void> {
-    await initialiseAgent(this.#agentOf(placement), init, AGENT_START_MS);
+  /** Tells the agent of a sandbox that runs what has changed. Throws `agent_unreachable` after `timeoutMs`. */
+  async updateAgent(placement: Placement, init: AgentInit, timeoutMs: number): Promise<void> {
+    await initialiseAgent(this.#agentOf(placement), init, timeoutMs);
   }
 
   /** What sandboxes sent, received and were denied, in the order of the placements. */

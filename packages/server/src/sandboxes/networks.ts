@@ -3,6 +3,7 @@ import { SandportError } from '@sandport/protocol/errors';
 import { addTraffic, NO_TRAFFIC } from '../egress/add-traffic.ts';
 import type { EgressTraffic } from '../egress/messages.ts';
 import type { EgressReport } from '../host/network/egress.ts';
+import type { EgressPolicy } from '../host/network/egress-policy.ts';
 import type { Core } from './core.ts';
 import { readEgressProxy } from './egress-proxy-option.ts';
 import { lifecycleEvent } from './lifecycle-events.ts';
@@ -18,6 +19,9 @@ import { agentInit } from './starting.ts';
 
 /** What a sandbox may reach, what it sent and received since its creation, and what it was denied of late. */
 export type NetworkReport = { readonly network: NetworkSpec } & EgressReport;
+
+/** For the agent to take what it is told. It is inside the sandbox, which may keep it from answering. */
+const AGENT_MS = 1500;
 
 export class Networks {
   readonly #core: Core;
@@ -37,9 +41,13 @@ export class Networks {
     );
   }
 
-  /** Replaces what a sandbox may reach; the caller holds its lock. */
+  /**
+   * Replaces what a sandbox may reach; the caller holds its lock. What is denied is so before anything is asked of the
+   * sandbox. When it throws, the rules are those from before.
+   */
   async update(record: RunningSandbox, egress: EgressSpec): Promise<void> {
     const { records, host, tokens, now } = this.#core;
+    const { placement } = record;
     const {
       allowInternetAccess: _access,
       allowOut: _allowOut,
@@ -49,15 +57,34 @@ export class Networks {
       ...ingress
     } = record.spec.network;
     const network: NetworkSpec = { ...ingress, ...egress };
-    const updated = records.update(
-      { ...record, spec: { ...record.spec, network } },
-      lifecycleEvent('updated', record, now(), { network: true }),
-    );
+    const authority = tokens.egressAuthority(record.id);
+    const before = egressPolicy(record.spec.network, authority);
+    const policy = egressPolicy(network, authority);
     // Programs have to trust what reads their requests before something does.
-    if (egress.rules !== undefined || rulesBefore !== undefined) {
-      await host.updateAgent(record.placement, await agentInit(this.#core, updated));
+    const readsFirst = policy.transforms.length > 0 && before.transforms.length === 0;
+    await host.setEgress(placement, readsFirst ? withoutTransforms(policy) : policy);
+    try {
+      const updated = records.update(
+        { ...record, spec: { ...record.spec, network } },
+        lifecycleEvent('updated', record, now(), { network: true }),
+      );
+      if (egress.rules !== undefined || rulesBefore !== undefined) await this.#tellAgent(updated);
+      if (readsFirst) await host.setEgress(placement, policy);
+    } catch (error) {
+      records.restore(record);
+      await host.setEgress(placement, before);
+      throw error;
     }
-    await host.setEgress(record.placement, egressPolicy(network, tokens.egressAuthority(record.id)));
+  }
+
+  /** Its programs may not trust the host then, which is the sandbox's own loss. */
+  async #tellAgent(record: RunningSandbox): Promise<void> {
+    const { host, log } = this.#core;
+    try {
+      await host.updateAgent(record.placement, await agentInit(this.#core, record), AGENT_MS);
+    } catch (error) {
+      log.event('agent not told of network rules', { sandboxId: record.id, error: String(error) });
+    }
   }
 
   async report(record: SandboxRecord): Promise<NetworkReport> {
@@ -76,4 +103,8 @@ export class Networks {
       running.map(({ id, trafficBefore = NO_TRAFFIC }, index) => [id, addTraffic(trafficBefore, traffic[index]!)]),
     );
   }
+}
+
+function withoutTransforms({ authority: _authority, ...policy }: EgressPolicy): EgressPolicy {
+  return { ...policy, transforms: [] };
 }

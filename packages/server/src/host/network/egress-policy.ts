@@ -28,12 +28,17 @@ export interface SocksProxy {
   readonly password?: string;
 }
 
-/** Everything that is no one's on the internet: private, local, shared, of protocols, benchmarking, multicast, reserved. */
+/**
+ * Everything that is no one's on the internet: private, local, shared, of protocols, benchmarking, multicast, reserved;
+ * and the one public address that is a cloud's own service on its machines (Azure's 168.63.129.16). Addresses for
+ * documentation (RFC 5737) lead nowhere by themselves.
+ */
 export const NEVER_REACHED = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
   '127.0.0.0/8',
+  '168.63.129.16/32',
   '169.254.0.0/16',
   '172.16.0.0/12',
   '192.0.0.0/24',

@@ -16,10 +16,15 @@ import type {
   SandboxReport,
 } from '../../egress/messages.ts';
 import { findProcesses, signal, untilGone } from '../../process-identity.ts';
+import type { EgressPolicy } from './egress-policy.ts';
 
 const WORKER = fileURLToPath(new URL('../../egress/worker.ts', import.meta.url));
 const START_MS = 20_000;
 const ANSWER_MS = 2000;
+/** For rules, after which a process is taken for one that hangs: it is replaced, so that it does not go on with old ones. */
+const CONFIRM_MS = 5000;
+/** Until another process knows the rules. */
+const RENEWAL_MS = 10_000;
 const STOP_MS = 2000;
 const POLL_MS = 10;
 const FIRST_BACKOFF_MS = 100;
@@ -34,12 +39,15 @@ export interface EgressProcessOptions {
   readonly onError: (event: string, error: unknown) => void;
 }
 
+/** Once there is another process, or none in time. */
+type Renewed = (error?: Error) => void;
 type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'sequence'> : never;
 
 export class EgressProcess {
   readonly #options: EgressProcessOptions;
   readonly #feeds = new Map<string, EgressFeed>();
-  readonly #waiting = new Map<number, (result: unknown) => void>();
+  readonly #waiting = new Map<number, (answer: EgressDone | undefined) => void>();
+  readonly #renewals = new Set<Renewed>();
   #link: Socket | undefined;
   #ports: EgressPorts = { dns: 0, proxy: 0 };
   #sequence = 0;
@@ -60,35 +68,58 @@ export class EgressProcess {
       await this.#spawn();
     } else {
       this.#ports = adopted.ports;
-      await this.#sendSnapshot();
+      await this.#sendSnapshot().catch(async () => {
+        await this.#endProcesses();
+        await this.#spawn();
+      });
     }
     return this.#ports;
   }
 
-  /** Resolves when the rules apply to new connections, or at the latest after 2 s. */
+  policyOf(address: string): EgressPolicy | undefined {
+    return this.#feeds.get(address)?.policy;
+  }
+
+  /**
+   * Resolves when a process applies the rules to new connections: this one, or the next where this one ends or hangs.
+   * Until then what needs the process is refused. Rejects after 15 s at the latest.
+   */
   async set(feed: EgressFeed): Promise<void> {
     this.#feeds.set(feed.address, feed);
-    await this.#ask({ type: 'set', sandbox: feed });
+    if (this.#stopped || (await this.#confirmed({ type: 'set', sandbox: feed }))) return;
+    await new Promise<void>((resolve, reject) => {
+      const renewed: Renewed = (error) => {
+        clearTimeout(timer);
+        this.#renewals.delete(renewed);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const timer = setTimeout(() => renewed(new Error('the egress process does not answer')), RENEWAL_MS);
+      this.#renewals.add(renewed);
+    });
   }
 
   async delete(address: string): Promise<void> {
-    if (this.#feeds.delete(address)) await this.#ask({ type: 'delete', address });
+    if (this.#feeds.delete(address)) await this.#ask({ type: 'delete', address }, ANSWER_MS);
   }
 
   /** By address of the slot. */
   async traffic(): Promise<Readonly<Record<string, EgressTraffic>>> {
-    return ((await this.#ask({ type: 'traffic' })) ?? {}) as Record<string, EgressTraffic>;
+    const answer = await this.#ask({ type: 'traffic' }, ANSWER_MS);
+    return (answer?.result ?? {}) as Record<string, EgressTraffic>;
   }
 
   /** @param addresses whose names, as the sandbox came to know them, are wanted */
   async report(address: string, addresses: readonly string[]): Promise<SandboxReport | undefined> {
-    return (await this.#ask({ type: 'report', address, addresses })) as SandboxReport | undefined;
+    const answer = await this.#ask({ type: 'report', address, addresses }, ANSWER_MS);
+    return answer?.result as SandboxReport | undefined;
   }
 
   /** Ends the process, but with `keep`: then it goes on with the rules that it knows. */
   async stop({ keep }: { readonly keep: boolean }): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
+    this.#renew(new Error('the server is stopping'));
     if (!keep) await this.#endProcesses();
     this.#link?.destroy();
     if (!keep) rmSync(this.#options.socketPath, { force: true });
@@ -154,7 +185,7 @@ export class EgressProcess {
             this.#link = socket;
             resolve(message);
           } else {
-            this.#waiting.get(message.sequence)?.(message.result);
+            this.#waiting.get(message.sequence)?.(message);
           }
         }
       });
@@ -187,21 +218,35 @@ export class EgressProcess {
   }
 
   async #sendSnapshot(): Promise<void> {
-    await this.#ask({ type: 'snapshot', sandboxes: [...this.#feeds.values()] });
+    const known = await this.#confirmed({ type: 'snapshot', sandboxes: [...this.#feeds.values()] });
+    if (!known) throw new Error('the egress process did not take the rules');
+    this.#renew();
   }
 
-  /** Undefined when there is no answer: a process that comes gets everything anew. */
-  #ask(request: Unnumbered<EgressRequest>): Promise<unknown> {
+  #renew(error?: Error): void {
+    for (const renewed of this.#renewals) renewed(error);
+  }
+
+  /** Whether the process has taken rules. One that does not is given up. */
+  async #confirmed(request: Unnumbered<EgressRequest>): Promise<boolean> {
+    const link = this.#link;
+    if ((await this.#ask(request, CONFIRM_MS)) !== undefined) return true;
+    link?.destroy();
+    return false;
+  }
+
+  /** Undefined when there is no answer in time. */
+  #ask(request: Unnumbered<EgressRequest>, ms: number): Promise<EgressDone | undefined> {
     const link = this.#link;
     if (link === undefined || !link.writable) return Promise.resolve(undefined);
     const sequence = ++this.#sequence;
     return new Promise((resolve) => {
-      const finish = (result: unknown): void => {
+      const finish = (answer: EgressDone | undefined): void => {
         clearTimeout(timer);
         this.#waiting.delete(sequence);
-        resolve(result);
+        resolve(answer);
       };
-      const timer = setTimeout(() => finish(undefined), ANSWER_MS);
+      const timer = setTimeout(() => finish(undefined), ms);
       this.#waiting.set(sequence, finish);
       link.write(`${JSON.stringify({ ...request, sequence })}\n`);
     });

@@ -5,7 +5,7 @@ import { NameLookup } from '../../dns/name-lookup.ts';
 import { addTraffic, NO_TRAFFIC } from '../../egress/add-traffic.ts';
 import type { Denial, EgressSettings, EgressTraffic } from '../../egress/messages.ts';
 import { ReachableRanges } from '../../egress/sandbox-egress.ts';
-import type { EgressPolicy } from './egress-policy.ts';
+import { type EgressPolicy, OPEN } from './egress-policy.ts';
 import { EgressProcess } from './egress-process.ts';
 import { Firewall, type FirewallSlot } from './firewall.ts';
 import type { TableNames } from './table-script.ts';
@@ -23,6 +23,8 @@ export interface EgressOptions extends TableNames {
 const FIRST_UID = 60_578;
 /** Through the proxy, where the operator sets no limit: bounds what one sandbox takes of the process. */
 const MAX_CONNECTIONS = 10_000;
+/** How long a table that somebody took away may be gone. */
+const LOOK_MS = 5000;
 /** Reported of one sandbox. */
 const MAX_DENIALS = 100;
 
@@ -37,9 +39,12 @@ export class Egress {
   readonly #process: EgressProcess;
   readonly #lookup: NameLookup;
   readonly #ranges: ReachableRanges;
+  readonly #onError: EgressOptions['onError'];
+  #look: NodeJS.Timeout | undefined;
 
   constructor(options: EgressOptions) {
     const { permitted, nameservers } = options;
+    this.#onError = options.onError;
     this.#lookup = new NameLookup(nameservers);
     this.#ranges = new ReachableRanges(permitted);
     const uid = egressUid(options.blockCidr);
@@ -63,11 +68,21 @@ export class Egress {
   async install(slots: readonly (FirewallSlot & { readonly egress: EgressPolicy })[]): Promise<void> {
     const ports = await this.#process.start(slots.map(({ address, egress }) => ({ address, policy: egress })));
     await this.#firewall.install(slots, ports);
+    this.#look = setInterval(() => void this.#lookAfterTable(), LOOK_MS).unref();
+  }
+
+  async #lookAfterTable(): Promise<void> {
+    try {
+      if (!(await this.#firewall.reinstallIfGone())) return;
+      this.#onError('packet filter put in force again', new Error('another program had removed its table'));
+    } catch (error) {
+      this.#onError('packet filter not in force', error);
+    }
   }
 
   /** Whether there is an address of `host`, a name or an IPv4 address, that is on the internet or permitted. */
   async canReach(host: string): Promise<boolean> {
-    const addresses = isIPv4(host) ? [host] : await this.#lookup.addresses(host);
+    const addresses = isIPv4(host) ? [host] : await this.#lookup.addresses(host, '');
     return addresses.some((address) => this.#ranges.has(address));
   }
 
@@ -79,13 +94,27 @@ export class Egress {
     await Promise.all([this.#firewall.removeSlot(slot), this.#process.delete(slot.address)]);
   }
 
-  /** Replaces what a slot may reach. What is denied then ends, what is allowed goes on. */
+  /**
+   * Replaces what a slot may reach. What is denied then ends, what is allowed goes on. When it throws, the rules are
+   * those from before.
+   */
   async set(address: string, policy: EgressPolicy): Promise<void> {
-    const known = this.#process.set({ address, policy });
-    const { domains, transforms, proxy } = policy;
-    // It has to know the rules when the packet filter leads connections to it.
-    if (domains.length > 0 || transforms.length > 0 || proxy !== undefined) await known;
-    await Promise.all([known, this.#firewall.setEgress(address, policy)]);
+    const before = this.#process.policyOf(address) ?? OPEN;
+    try {
+      await this.#set(address, policy);
+    } catch (error) {
+      await this.#set(address, before).catch((cause) => this.#onError('egress rules not put back', cause));
+      throw error;
+    }
+  }
+
+  /** Side by side: a process that is slow to answer keeps no address from being denied. */
+  async #set(address: string, policy: EgressPolicy): Promise<void> {
+    const outcomes = await Promise.allSettled([
+      this.#process.set({ address, policy }),
+      this.#firewall.setEgress(address, policy),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   /** What slots sent, received and were denied, directly and through the proxy. */
@@ -116,6 +145,7 @@ export class Egress {
 
   /** Ends the egress process unless sandboxes go on, and takes the rules away when none is left. */
   async close({ sandboxesLeft }: { readonly sandboxesLeft: boolean }): Promise<void> {
+    clearInterval(this.#look);
     this.#lookup.close();
     await this.#process.stop({ keep: sandboxesLeft });
     if (!sandboxesLeft) await this.#firewall.remove();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { toDotted } from '../../egress/address-ranges.ts';
-import { OPEN } from './egress-policy.ts';
+import { type EgressPolicy, OPEN } from './egress-policy.ts';
 import { Firewall } from './firewall.ts';
 
 const PORTS = { dns: 5353, proxy: 5354 };
@@ -21,7 +21,7 @@ function openFirewall(name: string) {
     blockCidr: '198.19.248.0/21',
     permitted: [],
     maxConnections: undefined,
-    nameservers: ['192.0.2.53', '2001:db8::53'],
+    nameservers: ['192.0.2.53', '2001:db8::53', 'fe80::53%eth0', 'fe80::53%eth1', 'fe80::1%} }'],
     egressUid: 60_578,
   };
   return { table, firewall: new Firewall(options) };
@@ -32,6 +32,7 @@ test('a slot that is removed leaves nothing in the table', needsRoot, async () =
   await firewall.install([], PORTS);
   try {
     const empty = listTable(table);
+    assert.match(empty, /set nameservers6 \{\s+type ipv6_addr\s+elements = \{ 2001:db8::53,\s+fe80::1,\s+fe80::53 \}/);
     const slot = { index: 7, address: '198.19.248.8' };
     await firewall.addSlots([slot]);
     await firewall.setEgress(slot.address, { ...OPEN, domains: ['*'], allow: ['192.0.2.1/32'], deny: ['0.0.0.0/0'] });
@@ -89,6 +90,38 @@ add counter inet ${table} sent_3 { packets 1 bytes 12345 \n}\n`,
     }
   },
 );
+
+test('a table that somebody has removed is put in force again, with all rules', needsRoot, async () => {
+  const { table, firewall } = openFirewall('d');
+  const slots = [2, 5, 6].map((index) => ({ index, address: `198.19.248.${index + 1}` }));
+  const deny = (range: string): EgressPolicy => ({ ...OPEN, deny: [range] });
+  await firewall.install([{ ...slots[0]!, egress: deny('192.0.2.0/24') }], PORTS);
+  try {
+    assert.equal(await firewall.reinstallIfGone(), false);
+    await firewall.addSlots(slots.slice(1));
+    await firewall.setEgress(slots[1]!.address, deny('198.51.100.0/24'));
+    await firewall.setPorts({ dns: 5355, proxy: 5356 });
+    const remove = (): void => void execFileSync('nft', ['delete', 'table', 'inet', table]);
+    remove();
+    // Side by side: both change what is there once it is there again.
+    await Promise.all([
+      firewall.reinstallIfGone(),
+      firewall.removeSlot(slots[2]!),
+      firewall.setEgress(slots[0]!.address, deny('203.0.113.0/24')),
+    ]);
+    const text = listTable(table);
+    assert.match(text, /203\.0\.113\.0\/24 goto denied_2/);
+    assert.match(text, /198\.51\.100\.0\/24 goto denied_5/);
+    assert.match(text, /redirect to :5356/);
+    assert.doesNotMatch(text, /denied_6|192\.0\.2\.0\/24 goto denied/);
+    remove();
+    await firewall.setEgress(slots[1]!.address, deny('203.0.113.0/24'));
+    assert.match(listTable(table), /203\.0\.113\.0\/24 goto denied_2[\s\S]*203\.0\.113\.0\/24 goto denied_5/);
+    assert.equal(await firewall.reinstallIfGone(), false);
+  } finally {
+    await firewall.remove();
+  }
+});
 
 function handleOf(table: string, counter: string): string {
   const text = execFileSync('nft', ['-a', 'list', 'chain', 'inet', table, 'send_3'], { encoding: 'utf8' });

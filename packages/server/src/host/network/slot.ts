@@ -46,6 +46,7 @@ export async function createSlots(
   await runCommand('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
   return Promise.all(
     wanted.map(async ({ index, address }) => {
+      await quietNeighbour(names.interfacePrefix + index);
       const namespace = names.namespacePrefix + index;
       await runCommand('ip', ['-n', namespace, '-batch', '-'], {
         input: [
@@ -59,6 +60,21 @@ export async function createSlots(
       return { index, address, namespacePath: `/run/netns/${namespace}` };
     }),
   );
+}
+
+/**
+ * Has the machine speak ARP of the device's own address only: by default it answers for all that it has, and asks under
+ * any (Documentation/networking/ip-sysctl.rst, arp_ignore and arp_announce).
+ */
+async function quietNeighbour(device: string): Promise<void> {
+  const directory = `/proc/sys/net/ipv4/conf/${device}`;
+  try {
+    await writeFile(`${directory}/arp_ignore`, '1');
+    await writeFile(`${directory}/arp_announce`, '2');
+  } catch (error) {
+    // A container's /proc/sys may be read-only. Nothing is reached by what a sandbox learns then.
+    if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+  }
 }
 
 /** Lets any process of the namespace bind low ports and ping, as root in a user namespace has no capability over it. */

@@ -93,7 +93,8 @@ export class Slots {
     await egress.removeSlot({ index, address: block.addressOf(index) });
     await removeSlot(names, index);
     this.#owners.delete(index);
-    // To the end of the queue: an address rests as long as it can before another sandbox has it.
+    // To the end of the queue: an address rests as long as it can before another sandbox has it, so that nothing comes any
+    // more for the one before. A late packet would be let in as part of a connection that the kernel still knows.
     this.#freeIndices.push(index);
   }
 

@@ -4,7 +4,8 @@
 // anonymous sets of a rule: nft has to read back all named sets before it adds to one. The same rules are for both
 // directions, as sets cost what a change takes: they look at the address that the sandbox connected to, which conntrack
 // knows of packets that come in. What it does not know, or takes for a part of something else, such as errors about a
-// connection that name another host, does not leave.
+// connection that name another host, does not leave. Segments are kept to what the uplink takes: sandboxes see a wire of
+// 1500 bytes, and the errors that would tell them of a narrower one do not come through every network.
 import { isIPv4 } from 'node:net';
 import type { EgressPorts } from '../../egress/messages.ts';
 import { CUT, freshMark } from './connection-mark.ts';
@@ -40,6 +41,8 @@ export function tableScript(options: TableOptions, ports: EgressPorts): string {
   const { table, interfacePrefix, blockCidr, permitted, nameservers, egressUid } = options;
   const from = `iifname "${interfacePrefix}*"`;
   const to = `oifname "${interfacePrefix}*"`;
+  // A link-local one may have a zone (RFC 4007, section 11), which is no part of what a packet says.
+  const addresses = [...new Set(nameservers.map((nameserver) => nameserver.replace(/%.*$/, '')))];
   return `
 table inet ${table}
 delete table inet ${table}
@@ -52,8 +55,8 @@ table inet ${table} {
   set denials { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic,timeout; ${DENIALS}; counter; }
   set never { type ipv4_addr; flags interval; elements = { ${NEVER_REACHED.join(', ')} }; }
   set permitted { type ipv4_addr; flags interval; auto-merge; ${elements(permitted)} }
-  set nameservers { type ipv4_addr; ${elements(nameservers.filter(isIPv4))} }
-  set nameservers6 { type ipv6_addr; ${elements(nameservers.filter((one) => !isIPv4(one) && !one.includes('%')))} }
+  set nameservers { type ipv4_addr; ${elements(addresses.filter(isIPv4))} }
+  set nameservers6 { type ipv6_addr; ${elements(addresses.filter((one) => !isIPv4(one)))} }
   chain refuse {
     ct state established ct mark set ${CUT}
     meta l4proto tcp reject with tcp reset
@@ -93,13 +96,14 @@ table inet ${table} {
     type filter hook input priority filter; policy accept;
     ${from} ct status dnat jump from_redirected
     ${from} ct state established ct direction reply accept
-    ${from} ct state related accept
     ${from} iifname vmap @refused_slot
     ${from} goto refuse
     ip daddr != 127.0.0.0/8 jump guard_egress_process
   }
   chain through_machine {
     type filter hook forward priority filter; policy accept;
+    ${from} tcp flags syn tcp option maxseg size set rt mtu
+    ${to} tcp flags syn tcp option maxseg size set rt mtu
     ${from} ct state new,established iifname vmap @from_slot
     ${from} drop
     ${to} oifname vmap @to_slot
@@ -135,7 +139,8 @@ export function portsScript({ table }: TableNames, { dns, proxy }: EgressPorts):
     `${add} to_proxy meta l4proto tcp redirect to :${proxy}`,
     `${add} from_redirected tcp dport ${proxy} accept`,
     `${add} from_redirected meta l4proto { tcp, udp } th dport ${dns} accept`,
-    `${add} guard_egress_process meta l4proto { tcp, udp } th dport { ${dns}, ${proxy} } drop`,
+    `${add} guard_egress_process udp dport ${dns} drop`,
+    `${add} guard_egress_process tcp dport { ${dns}, ${proxy} } drop`,
     '',
   ].join('\n');
 }

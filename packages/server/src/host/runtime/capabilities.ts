@@ -9,7 +9,8 @@ export const runcCapabilities = [
   'CAP_FSETID',
   'CAP_KILL',
   'CAP_NET_BIND_SERVICE',
-  // Without effect on a network namespace that the user namespace does not own; ping has it as a file capability.
+  // No raw sockets come of it: under runc its user namespace does not own the network namespace, and runsc takes it away.
+  // ping has it as a file capability, and would not start where it is not in the set; it sends by a datagram socket.
   'CAP_NET_RAW',
   'CAP_SETFCAP',
   'CAP_SETGID',

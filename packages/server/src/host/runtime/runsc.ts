@@ -65,7 +65,8 @@ class Runsc implements Runtime {
       stateDirectory: place.stateDirectory,
       launcher,
       // net-disconnect-ok has to be given at the start for a later checkpoint with open connections to succeed.
-      globalFlags: ['--platform=systrap', '--network=sandbox', '--net-disconnect-ok'],
+      // Without raw sockets, whatever else runsc's default becomes: of them a packet of any kind can be made.
+      globalFlags: ['--platform=systrap', '--network=sandbox', '--net-disconnect-ok', '--net-raw=false'],
     });
   }
 

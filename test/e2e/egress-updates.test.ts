@@ -1,0 +1,136 @@
+// When rules are in force: at once, whatever the sandbox does, and before anything runs.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Sandbox } from 'e2b';
+import { runtimes } from '../support/machine.ts';
+import { Outside } from '../support/outside.ts';
+import { SandportServer } from '../support/sandport-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const EVERYTHING = '0.0.0.0/0';
+/** From the call on, on a machine that runs other tests too; an agent that does not answer is waited for longer. */
+const IN_FORCE_MS = 1200;
+/** Of a call whose agent does not answer. */
+const ANSWERED_MS = 10_000;
+
+/** `send.py HOST WORD [tcp]`: a datagram every 5 ms with the word in it; with `tcp` connections too, one after the other. */
+const SEND = `
+import socket, sys, threading, time
+host, word = sys.argv[1], sys.argv[2].encode() * 16
+def connect():
+    while True:
+        try:
+            with socket.create_connection((host, 7001), timeout=1) as one:
+                one.sendall(word); one.recv(1)
+        except OSError: time.sleep(0.01)
+if len(sys.argv) > 3: threading.Thread(target=connect, daemon=True).start()
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try: udp.sendto(word, (host, 7003))
+    except OSError: pass
+    time.sleep(0.005)
+`;
+
+for (const runtime of runtimes) {
+  describe(`updates of rules under ${runtime}`, () => {
+    const keepMemory = runtime === 'runsc';
+    let server: SandportServer;
+    let outside: Outside;
+
+    before(async () => {
+      outside = await Outside.open();
+      server = await SandportServer.start(runtime, ['--nameserver', outside.nameserver]);
+    });
+    after(async () => {
+      await outside?.[Symbol.asyncDispose]();
+      assert.deepEqual(await server.stop(), []);
+    });
+
+    /** Counts what arrives outside of a program that sends all the time. */
+    async function send(sandbox: Sandbox, word: string, more = ''): Promise<() => number> {
+      const [datagrams, connections] = [outside.watch(word), outside.watchConnections([7001])];
+      await sandbox.files.write('/tmp/send.py', SEND);
+      await sandbox.commands.run(`python3 /tmp/send.py ${outside.hosts[0]} ${word} ${more}`, {
+        background: true,
+        timeoutMs: 0,
+      });
+      await waitFor('packets arrive', () => datagrams() > 20 && (more === '' || connections() > 0));
+      return () => datagrams() + connections();
+    }
+
+    /** Milliseconds until nothing arrives any more. */
+    async function untilSilent(arrived: () => number): Promise<number> {
+      const begun = performance.now();
+      let [last, since] = [arrived(), performance.now()];
+      await waitFor('nothing arrives', () => {
+        const now = arrived();
+        if (now !== last) [last, since] = [now, performance.now()];
+        return performance.now() - since > 500;
+      });
+      return since - begun;
+    }
+
+    test('what is denied ends at once, also where root inside keeps the agent from answering', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const arrived = await send(sandbox, 'UPDA', 'tcp');
+      // Where the agent looks after certificates; gVisor lets root stop it besides.
+      const command = `for file in /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/sandport-egress.crt
+        do rm -f $file; mkfifo $file; done; ${keepMemory ? 'kill -STOP 1' : 'true'}`;
+      await sandbox.commands
+        .run(`sudo bash -c '${command}'`, { user: 'root', timeoutMs: 1500 })
+        .catch((error: Error) => assert(keepMemory, error));
+      const before = arrived();
+      await waitFor('it still sends', () => arrived() > before);
+      const begun = performance.now();
+      const update = sandbox.updateNetwork({
+        denyOut: [EVERYTHING],
+        rules: { 'allowed.test': [{ transform: { headers: { 'X-Key': 'one' } } }] },
+      });
+      const ms = await untilSilent(arrived);
+      assert(ms < IN_FORCE_MS, `${ms} ms`);
+      await update;
+      assert(performance.now() - begun < ANSWERED_MS);
+      assert.deepEqual((await sandbox.getInfo()).network?.denyOut, [EVERYTHING]);
+      await sandbox.kill();
+    });
+
+    test('a sandbox that is resumed sends nothing before its rules are in force', async () => {
+      const sandbox = await Sandbox.create(server.options);
+      const arrived = await send(sandbox, 'RESU');
+      await sandbox.updateNetwork({ denyOut: [EVERYTHING] });
+      await untilSilent(arrived);
+      await sandbox.pause({ keepMemory });
+      const before = arrived();
+      const again = await Sandbox.connect(sandbox.sandboxId, server.options);
+      await waitFor('the program goes on, or another has begun', async () => {
+        if (!keepMemory) await again.commands.run(`timeout 1 python3 /tmp/send.py ${outside.hosts[0]} RESU; true`);
+        const { stdout } = await again.commands.run(`pgrep -fc 'send.p[y]'; true`);
+        return !keepMemory || Number(stdout) > 0;
+      });
+      assert.equal(arrived(), before);
+      await again.updateNetwork({});
+      if (!keepMemory) await send(again, 'RESU');
+      await waitFor('it would have arrived', () => arrived() > before);
+      await again.kill();
+    });
+
+    test('what comes out of a snapshot sends nothing before its own rules are in force', {
+      skip: !keepMemory,
+    }, async () => {
+      const origin = await Sandbox.create(server.options);
+      const arrived = await send(origin, 'SNAP');
+      const { snapshotId } = await origin.createSnapshot();
+      await origin.kill();
+      await untilSilent(arrived);
+      const before = arrived();
+      const made = await Sandbox.create(snapshotId, { ...server.options, allowInternetAccess: false });
+      const { stdout } = await made.commands.run(`pgrep -fc 'send.p[y]'; true`);
+      assert(Number(stdout) > 0, 'the program goes on');
+      assert.equal(arrived(), before);
+      await made.updateNetwork({});
+      await waitFor('it would have arrived', () => arrived() > before);
+      await made.kill();
+      await Sandbox.deleteSnapshot(snapshotId, server.options);
+    });
+  });
+}
