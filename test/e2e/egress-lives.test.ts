@@ -133,6 +133,37 @@ for (const runtime of runtimes) {
       await Sandbox.deleteSnapshot(snapshotId, server.options);
     });
 
+    test('connections that are being made keep no sandbox from being paused, forked and written down', {
+      skip: !keepMemory,
+    }, async () => {
+      const denied = outside.hosts[0];
+      const sandbox = await Sandbox.create({ ...server.options, network: { denyOut: [denied] } });
+      // One that is refused over and over, and one that nobody answers: outside nobody forwards.
+      for (const address of [denied, '198.51.100.9']) {
+        const script = `
+import socket
+while True:
+    try: socket.create_connection(("${address}", 80), 100)
+    except OSError: pass`;
+        await sandbox.files.write(`${address}.py`, script);
+        await sandbox.commands.run(`python3 ${address}.py`, { background: true, timeoutMs: 0 });
+      }
+      const connecting = `awk '$4 == "02"' /proc/net/tcp`;
+      await waitFor('a connection is being made', async () => (await run(sandbox, connecting)) !== '');
+      assert.equal(await sandbox.pause(), true);
+      await sandbox.connect();
+      const { snapshotId } = await sandbox.createSnapshot();
+      const [child] = await sandbox.fork({ timeoutMs: 300_000 });
+      assert(child instanceof Sandbox);
+      assert.equal(await sandbox.pause(), true);
+      await sandbox.connect();
+      for (const one of [sandbox, child]) {
+        assert.equal((await one.commands.list()).length, 2, 'the programs go on');
+        await one.kill();
+      }
+      await Sandbox.deleteSnapshot(snapshotId, server.options);
+    });
+
     test('no credential is in a file of the database', async () => {
       const sandbox = await Sandbox.create({
         ...server.options,

@@ -1,6 +1,6 @@
 // The agent's HTTP server: which request goes where, and who may ask.
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { REHEARSAL_PATH } from '@sandport/protocol/agent-port';
+import { CONNECTING_PATH, REHEARSAL_PATH } from '@sandport/protocol/agent-port';
 import { FILESYSTEM_SERVICE } from '@sandport/protocol/filesystem-rpc';
 import { TUNNEL_PATH } from '@sandport/protocol/loopback-tunnel';
 import { PORTS_SERVICE } from '@sandport/protocol/ports-rpc';
@@ -65,6 +65,10 @@ export function createAgentServer(root: string): Server {
     if (path === '/logs') {
       if (!initialization.allows(request)) return answerError(response, 401, UNAUTHORIZED);
       return answerJson(response, 200, log.entries);
+    }
+    if (path === CONNECTING_PATH) {
+      if (!initialization.allows(request)) return answerError(response, 401, UNAUTHORIZED);
+      return answerJson(response, 200, (await import('./ports/connecting-sockets.ts')).connectingSockets());
     }
     if (path === '/files')
       return (await import('./files/file-routes.ts')).serveFiles(request, response, settings, root);

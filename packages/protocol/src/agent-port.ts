@@ -6,3 +6,12 @@ export const AGENT_PROTOCOL_VERSION = '0.6.13';
 
 /** Until the agent belongs to a sandbox it answers here as `Start` of its process service does. */
 export const REHEARSAL_PATH = '/rehearsal';
+
+/** `GET`, with the control token: JSON, a list of `ConnectingSocket`. */
+export const CONNECTING_PATH = '/connecting';
+
+/** Of a TCP socket whose connection is being made: what tells it from others. At most 64 characters. */
+export type ConnectingSocket = string;
+
+/** Longest list of them. */
+export const MAX_CONNECTING = 1000;

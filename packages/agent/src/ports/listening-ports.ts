@@ -1,15 +1,12 @@
 // What is open: the listening sockets, by port.
-import { readFileSync } from 'node:fs';
 import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import type { ListeningPort } from '@sandport/protocol/ports-rpc';
 import { findSocketOwners } from './socket-owners.ts';
-import { isLoopback, type ListeningSocket, readSocketTable } from './socket-table.ts';
-
-const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+import { isLoopback, type ListeningSocket, readIfThere, readSocketTable, SOCKET_TABLES } from './socket-table.ts';
 
 /** Sockets by port, in the order of the ports, without the agent's own. */
 export function listeningSockets(): Map<number, ListeningSocket[]> {
-  const sockets = TABLES.flatMap((table) => readSocketTable(readIfThere(table)));
+  const sockets = SOCKET_TABLES.flatMap((table) => readSocketTable(readIfThere(table)));
   const byPort = Map.groupBy(
     sockets.sort((left, right) => left.port - right.port),
     ({ port }) => port,
@@ -27,13 +24,4 @@ export function describePorts(byPort: ReadonlyMap<number, readonly ListeningSock
     const owner = sockets.map(({ inode }) => owners.get(inode)).find((found) => found !== undefined);
     return { port, addresses, ...(addresses.every(isLoopback) && { loopbackOnly: true }), ...owner };
   });
-}
-
-/** A kernel without IPv6 has no table of it. */
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

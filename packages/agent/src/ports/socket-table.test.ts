@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLoopback, readSocketTable } from './socket-table.ts';
+import { isLoopback, readConnecting, readSocketTable } from './socket-table.ts';
 
 const HEADING = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 
@@ -20,6 +20,17 @@ test('addresses of version 6 are in their shortest form, and mapped ones are of 
   assert.equal(addressOf('00000000000000000000000001000000'), '::1');
   assert.equal(addressOf('B80D0120000000000000000001000000'), '2001:db8::1');
   assert.equal(addressOf('0000000000000000FFFF00001500FEA9'), '169.254.0.21');
+});
+
+test('sockets whose connection to another machine is being made are told from each other', () => {
+  const lines = [
+    line('1500FEA9:7880', '02'),
+    line('1500FEA9:7881', '03'),
+    line('1500FEA9:7882', '01'),
+    line('0100007F:7883', '02'),
+    line('nonsense', '02'),
+  ];
+  assert.deepEqual(readConnecting(HEADING + lines.join('')), ['1500FEA9:7880 4711', '1500FEA9:7881 4711']);
 });
 
 test('what is not understood is left out', () => {

@@ -1,4 +1,5 @@
-// The listening TCP sockets of the sandbox, from /proc/net/tcp and tcp6 (proc_net_tcp(5)).
+// The TCP sockets of the sandbox, from /proc/net/tcp and tcp6 (proc_net_tcp(5)).
+import { readFileSync } from 'node:fs';
 
 export interface ListeningSocket {
   readonly address: string;
@@ -9,6 +10,9 @@ export interface ListeningSocket {
 }
 
 const LISTEN = '0A';
+/** SYN_SENT and SYN_RECV. */
+const CONNECTING: ReadonlySet<string | undefined> = new Set(['02', '03']);
+export const SOCKET_TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 const MAPPED_IPV4 = '0000000000000000FFFF0000';
 
 /** @param table the content of one of the two files; a line that is not understood is left out */
@@ -24,6 +28,23 @@ export function readSocketTable(table: string): ListeningSocket[] {
     sockets.push({ address, port, uid: Number(uid), inode: Number(inode) });
   }
   return sockets;
+}
+
+/**
+ * Of sockets whose connection to another machine is being made, what tells each from others.
+ *
+ * @param table as of `readSocketTable`
+ */
+export function readConnecting(table: string): string[] {
+  return table
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
+      if (!CONNECTING.has(state)) return [];
+      const address = readAddress(local.split(':', 1)[0]!);
+      return address === undefined || isLoopback(address) ? [] : [`${local} ${inode}`];
+    });
 }
 
 /** Words of 32 bits in hexadecimal, each as this machine keeps it in memory: the lowest byte first. */
@@ -43,4 +64,13 @@ function bytesOf(word: string): number[] {
 
 export function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.');
+}
+
+/** A kernel without IPv6 has no table of it. */
+export function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -1,5 +1,4 @@
 // Asks an agent what happened in its sandbox. What it says is the sandbox's word: bounded, and looked at piece by piece.
-import { request } from 'node:http';
 import {
   LOG_LEVELS,
   type LogEntry,
@@ -7,16 +6,15 @@ import {
   MAX_AGENT_ENTRIES,
   MAX_LOG_TEXT,
 } from '@sandport/protocol/agent-log';
-import { AGENT_PORT } from '@sandport/protocol/agent-port';
+import { askAgent } from './ask-agent.ts';
 
 const ANSWER_MS = 5000;
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const MAX_FIELDS = 16;
 const MAX_NAME = 64;
 
 /** The oldest first. Rejects when the agent does not answer in time, or with something else. */
 export async function readAgentLog(address: string, controlToken: string): Promise<LogEntry[]> {
-  return readEntries(JSON.parse(await get(address, controlToken)));
+  return readEntries(JSON.parse(await askAgent(address, '/logs', controlToken, ANSWER_MS)));
 }
 
 /** What of an answer are entries; the rest is left out. Exported for its test. */
@@ -49,32 +47,4 @@ function isTime(value: unknown): value is number {
 
 function isText(value: unknown, longest: number): value is string {
   return typeof value === 'string' && value.length <= longest;
-}
-
-function get(address: string, controlToken: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers = { connection: 'close', 'x-control-token': controlToken };
-    const call = request({ host: address, port: AGENT_PORT, path: '/logs', headers, agent: false });
-    const timer = setTimeout(() => call.destroy(new Error('no answer')), ANSWER_MS);
-    call.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      let received = 0;
-      response.on('data', (chunk: Buffer) => {
-        received += chunk.length;
-        if (received > MAX_ANSWER_BYTES) call.destroy(new Error('the answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'));
-        else reject(new Error(`status ${response.statusCode}`));
-      });
-      response.on('error', reject);
-    });
-    call.on('error', reject);
-    call.on('close', () => {
-      clearTimeout(timer);
-      reject(new Error('closed'));
-    });
-    call.end();
-  });
 }

@@ -24,7 +24,7 @@ import { IdleSlack } from './runtime/idle-slack.ts';
 import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
 import type { ResourceLimits, Runtime, RuntimeName } from './runtime/runtime.ts';
-import { SavedSandboxes } from './saved-sandboxes.ts';
+import { SavedSandboxes, type WriteLastOptions, type WriteOptions } from './saved-sandboxes.ts';
 import { readOutOfMemory, readUsage, type Usage } from './usage.ts';
 import type { DemandBounds } from './warm/demand.ts';
 import { WarmPool } from './warm/warm-pool.ts';
@@ -309,23 +309,20 @@ export class Host {
 
   /**
    * Writes down a sandbox that runs on. Its TCP connections are reset. The snapshot is durable when this returns; when
-   * it throws there is none. Throws `not_supported` where the runtime cannot.
-   *
-   * @param durable false for one that is read at once and need not survive a crash of the machine: a container for
-   * the first who reads it is made meanwhile
+   * it throws there is none. Throws `not_supported` where the runtime cannot, and `StillConnecting`.
    */
-  snapshot(placement: Placement, id: string, durable = true): Promise<void> {
+  snapshot(placement: Placement, id: string, options: WriteOptions): Promise<void> {
     this.rouse(placement);
-    return this.#saved.write(placement, id, durable);
+    return this.#saved.write(placement, id, options);
   }
 
   /**
    * Writes down a sandbox that is to end. When it throws there is no snapshot, and `mend` has the sandbox go on; when it
-   * returns the snapshot is durable, and the place is to be removed with `removePaused`.
+   * returns the snapshot is durable, and the place is to be removed with `removePaused`. Throws as `snapshot`.
    */
-  pause(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
+  pause(placement: Placement, id: string, options: WriteLastOptions): Promise<void> {
     this.rouse(placement);
-    return this.#saved.writeLast(placement, id, keepMemory);
+    return this.#saved.writeLast(placement, id, options);
   }
 
   /** Has a sandbox go on that was to be paused and is not. Can be repeated. */

@@ -5,6 +5,8 @@ import type { ExitStatus } from '@sandport/native/process-calls';
 import { type Child, type ChildOptions, startChild } from './child-processes.ts';
 
 const MAX_OUTPUT = 1024 * 1024;
+/** Characters of either end of what a program says of its failure. */
+const SHOWN = 1000;
 
 export interface CommandOptions {
   /** Written to the program's stdin, which is then closed. */
@@ -32,7 +34,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Runs `file` with `args` and returns its stdout. Throws a CommandError that carries the end of its stderr. */
+/** Runs `file` with `args` and returns its stdout. Throws a CommandError that carries beginning and end of its stderr. */
 export async function runCommand(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
   const { input, outputFd, env, cwd } = options;
   const stdio = outputFd === undefined ? { input: input !== undefined } : { outputFd };
@@ -56,9 +58,14 @@ export async function runCommand(file: string, args: readonly string[], options:
   child.stdin?.destroy();
   if ('code' in status && status.code === 0) return stdout.text();
   const what = timedOut ? 'took too long' : describe(status);
-  const tail = stderr.text().trim().slice(-2000);
+  const said = bothEnds(stderr.text().trim());
   const code = 'code' in status ? status.code : null;
-  throw new CommandError(`${file} ${args[0] ?? ''} ${what}${tail && `: ${tail}`}`, code);
+  throw new CommandError(`${file} ${args[0] ?? ''} ${what}${said && `: ${said}`}`, code);
+}
+
+/** A trace of calls may be in between. */
+function bothEnds(text: string): string {
+  return text.length <= 2 * SHOWN ? text : `${text.slice(0, SHOWN)} […] ${text.slice(-SHOWN)}`;
 }
 
 function start(file: string, options: ChildOptions): Child {

@@ -1,6 +1,7 @@
 // Sandboxes that are written down: with their memory where the runtime can, else their disk; and where a start from one begins.
 import { join } from 'node:path';
 import { SandportError } from '@sandport/protocol/errors';
+import { untilNoneConnects } from './connecting-sockets.ts';
 import type { Containers } from './containers.ts';
 import type { DiskStore } from './disk/sandbox-disk.ts';
 import type { Slots } from './network/slots.ts';
@@ -23,6 +24,22 @@ export interface SavedSandboxesOptions {
   /** Keeps memory for one that is being made; throws where there is none. */
   readonly reserveAhead: () => Disposable;
   readonly onPrepareError: (error: unknown) => void;
+}
+
+export interface WriteOptions {
+  /**
+   * Whether it survives a crash of the machine; else it is read at once, and a container for the first who reads it is
+   * made meanwhile.
+   */
+  readonly durable: boolean;
+  /** By which its agent knows the host. */
+  readonly controlToken: string;
+}
+
+export interface WriteLastOptions {
+  readonly keepMemory: boolean;
+  /** As of `WriteOptions`. */
+  readonly controlToken: string;
 }
 
 /** Name of the disk in a snapshot that has one. */
@@ -48,31 +65,41 @@ export class SavedSandboxes {
 
   /**
    * Of one that runs on. Its TCP connections are reset. When this throws there is no snapshot. Throws `not_supported`
-   * where the runtime cannot.
-   *
-   * @param durable false for one that is read at once and need not survive a crash of the machine: a container for
-   * the first who reads it is made meanwhile
+   * where the runtime cannot, and `StillConnecting`.
    */
-  async write(placement: Placement, id: string, durable: boolean): Promise<void> {
+  async write(placement: Placement, id: string, { durable, controlToken }: WriteOptions): Promise<void> {
+    const { runtime, slots } = this.#options;
     using _hold = this.#prepared.hold();
-    if (!durable && this.#options.runtime.checkpoints !== undefined) this.#prepared.begin(id, placement.basis);
+    if (!durable && runtime.checkpoints !== undefined) this.#prepared.begin(id, placement.basis);
     try {
+      if (runtime.checkpoints !== undefined) await this.#cutOff(placement, controlToken);
       await this.#writeMemory(placement, id, {}, durable);
     } catch (error) {
       await this.#prepared.end(id);
       throw error;
+    } finally {
+      await slots.mend(placement.slot);
     }
   }
 
-  /** Of one that is to end. When this throws there is no snapshot, and it is to go on: see `goOn`. */
-  async writeLast(placement: Placement, id: string, keepMemory: boolean): Promise<void> {
+  /** Of one that is to end. When this throws, as `write` does, there is no snapshot, and it is to go on: see `goOn`. */
+  async writeLast(placement: Placement, id: string, { keepMemory, controlToken }: WriteLastOptions): Promise<void> {
     const { runtime, slots } = this.#options;
     using _hold = this.#prepared.hold();
     // What it does between the snapshot and its end is not in the snapshot, so nobody may see it.
-    await slots.cut(placement.slot);
-    if (runtime.checkpoints === undefined && !keepMemory) await this.#writeDisk(placement, id);
+    if (runtime.checkpoints === undefined && !keepMemory) {
+      await slots.cut(placement.slot);
+      return this.#writeDisk(placement, id);
+    }
+    await this.#cutOff(placement, controlToken);
     // A runtime that keeps memory keeps files in it: without the one there are not the others.
-    else await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
+    await this.#writeMemory(placement, id, keepMemory ? {} : { restart: true }, true);
+  }
+
+  /** Refuses all that it sends, and returns when it makes no connection any more: those cannot be written down. */
+  async #cutOff({ slot, address }: Placement, controlToken: string): Promise<void> {
+    await this.#options.slots.cut(slot);
+    await untilNoneConnects(address, controlToken);
   }
 
   /** Undoes what `writeLast` has done to a sandbox. Can be repeated. */
@@ -81,7 +108,7 @@ export class SavedSandboxes {
     try {
       if (runtime.freezer !== undefined) await containers.thaw(placement);
     } finally {
-      await slots.mend({ index: placement.slot, address: placement.address });
+      await slots.mend(placement.slot);
     }
   }
 

@@ -62,7 +62,7 @@ beforeEach(() => {
       removePaused: async () => void happened.push('place removed'),
     },
     routes: { setRoute: async ({ held }: { held?: object }) => void happened.push(held ? 'held' : 'routed') },
-    tokens: { loopbackTunnel: () => 'token' },
+    tokens: { loopbackTunnel: () => 'token', agentControl: () => 'token' },
     timers: { clear: () => {}, set: (_id: string, endAt: number) => ends.push(endAt) },
     log: { event: () => {} },
     now: () => 0,

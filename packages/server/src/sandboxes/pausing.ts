@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SandportError } from '@sandport/protocol/errors';
 import { addTraffic, NO_TRAFFIC } from '../egress/add-traffic.ts';
 import type { EgressTraffic } from '../egress/messages.ts';
+import { reasonOf } from '../host/connecting-sockets.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
@@ -39,7 +40,7 @@ export class Pausing {
    * @param isOff asked when all is ready: whether the pause is not wanted any more, and there is to be none
    */
   async pause(asRead: RunningSandbox, keepMemory: boolean, isOff = () => false): Promise<void> {
-    const { records, host, timers, log, now, saves } = this.#core;
+    const { records, host, timers, tokens, log, now, saves } = this.#core;
     assertKeepable(keepMemory, host.keepsMemory);
     await host.assertRoomFor(asRead.placement);
     // Its end may have been moved meanwhile, which needs no lock.
@@ -54,7 +55,8 @@ export class Pausing {
     await this.#hold(pausing, keepMemory);
     faultPoint('pause:unrouted');
     try {
-      await saves.run(() => host.pause(record.placement, snapshot, keepMemory));
+      const controlToken = tokens.agentControl(record.id);
+      await saves.run(() => host.pause(record.placement, snapshot, { keepMemory, controlToken }));
     } catch (error) {
       throw await this.#goOn(record, error);
     }
@@ -93,7 +95,9 @@ export class Pausing {
     const running = records.restore({ ...record, startedAt, endAt, generation: randomUUID() });
     timers.set(record.id, running.endAt);
     await routes.setRoute(runningRoute(running, tokens));
-    return new SandportError('sandbox_pause_failed', 'the sandbox could not be paused and runs on', { cause });
+    return new SandportError('sandbox_pause_failed', `the sandbox could not be paused and runs on${reasonOf(cause)}`, {
+      cause,
+    });
   }
 
   /** Tries again, while it runs there, what it could not be given back at once: its network, and that it goes on. */

@@ -49,7 +49,7 @@ test('snapshots that are being made count as those that are there', async () => 
     records: { get: () => undefined, restore: (record: object) => record },
     host: { keepsMemory: true, assertRoomFor: async () => {}, snapshot: () => written },
     routes: { setRoute: async () => {} },
-    tokens: { loopbackTunnel: () => 'token' },
+    tokens: { loopbackTunnel: () => 'token', agentControl: () => 'token' },
     log: { event: () => {} },
     onEvent: () => {},
     saves: new Semaphore(1),

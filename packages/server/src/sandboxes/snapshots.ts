@@ -1,6 +1,7 @@
 // Snapshots that outlive their sandbox, and forks: one moment of a sandbox, from which others start.
 import { randomUUID } from 'node:crypto';
 import { SandportError } from '@sandport/protocol/errors';
+import { reasonOf } from '../host/connecting-sockets.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
 import { assertKeepable } from './lifecycle.ts';
@@ -109,7 +110,7 @@ export class Snapshots {
     await routes.setRoute(heldRoute(record, tokens, false));
     faultPoint('snapshot:held');
     try {
-      await host.snapshot(record.placement, id, durable);
+      await host.snapshot(record.placement, id, { durable, controlToken: tokens.agentControl(record.id) });
       faultPoint('snapshot:written');
     } catch (error) {
       log.event('snapshot not created', { sandboxId: record.id, error });
@@ -161,7 +162,9 @@ export class Snapshots {
 }
 
 function snapshotFailed(cause: unknown): SandportError {
-  return new SandportError('snapshot_failed', 'the snapshot could not be made; the sandbox runs on', { cause });
+  return new SandportError('snapshot_failed', `the snapshot could not be made; the sandbox runs on${reasonOf(cause)}`, {
+    cause,
+  });
 }
 
 /** By what a program names a snapshot: its name where it has one, else its ID. */

@@ -52,7 +52,8 @@ export class Slots {
     for (let index = 0; index < SLOTS_PER_BLOCK; index++) if (!indices.has(index)) this.#freeIndices.push(index);
     for (const { index, owner } of used) this.#owners.set(index, owner);
     // A pause that was interrupted has cut its slot.
-    for (const slot of used) await this.mend(slot).catch((error) => this.#options.onError('slot not mended', error));
+    for (const slot of used)
+      await this.mend(slot.index).catch((error) => this.#options.onError('slot not mended', error));
   }
 
   /** Starts to make some ahead of time. */
@@ -67,14 +68,14 @@ export class Slots {
     return slot;
   }
 
-  /** Cuts a slot off the network: what its sandbox does from now on reaches nobody. */
+  /** Cuts a slot off the network: what its sandbox does from now on reaches nobody, and connections that it makes are refused. */
   cut(index: number): Promise<void> {
     return cutSlot(this.#options.names, index);
   }
 
-  /** Undoes `cut`. */
-  mend(slot: Pick<Slot, 'index' | 'address'>): Promise<void> {
-    return mendSlot(this.#options.names, slot);
+  /** Undoes `cut`. Can be repeated. */
+  mend(index: number): Promise<void> {
+    return mendSlot(this.#options.names, index);
   }
 
   /** Can be repeated, also when another owner has the slot by now: it is left alone then. */

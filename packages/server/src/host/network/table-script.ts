@@ -7,11 +7,12 @@
 // connection that name another host, does not leave. Segments are kept to what the uplink takes: sandboxes see a wire of
 // 1500 bytes, and the errors that would tell them of a narrower one do not come through every network.
 import { isIPv4 } from 'node:net';
+import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import type { EgressPorts } from '../../egress/messages.ts';
 import { CUT, freshMark } from './connection-mark.ts';
 import { DENIAL_LIFETIME } from './denied-packets.ts';
 import { type EgressPolicy, NEVER_REACHED } from './egress-policy.ts';
-import { INSIDE_ADDRESS, NEIGHBOUR_ADDRESS } from './slot.ts';
+import { CUT_GROUP, INSIDE_ADDRESS, NEIGHBOUR_ADDRESS } from './slot.ts';
 import type { SlotTraffic } from './slot-traffic.ts';
 
 export interface TableNames {
@@ -92,8 +93,13 @@ table inet ${table} {
     ip daddr ${NEIGHBOUR_ADDRESS} meta l4proto { tcp, udp } th dport 53 goto to_resolver
     meta l4proto tcp iifname vmap @redirected_slot
   }
+  chain cut_off {
+    tcp sport ${AGENT_PORT} ct state established ct direction reply accept
+    goto refuse
+  }
   chain to_machine {
     type filter hook input priority filter; policy accept;
+    iifgroup ${CUT_GROUP} ${from} goto cut_off
     ${from} ct status dnat jump from_redirected
     ${from} ct state established ct direction reply accept
     ${from} iifname vmap @refused_slot
@@ -102,6 +108,8 @@ table inet ${table} {
   }
   chain through_machine {
     type filter hook forward priority filter; policy accept;
+    iifgroup ${CUT_GROUP} ${from} goto refuse
+    oifgroup ${CUT_GROUP} ${to} drop
     ${from} tcp flags syn tcp option maxseg size set rt mtu
     ${to} tcp flags syn tcp option maxseg size set rt mtu
     ${from} ct state new,established iifname vmap @from_slot
