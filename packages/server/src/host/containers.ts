@@ -27,7 +27,7 @@ export interface ContainersOptions {
 }
 
 /** Removals at the start that go on at once. */
-const AT_ONCE = 4;
+const AT_ONCE = 32;
 
 export class Containers {
   readonly #options: ContainersOptions;

@@ -60,7 +60,7 @@ export interface SandboxesOptions {
   readonly maxSnapshots: number;
   /** Sandboxes of one API key that run at once; undefined: any number. */
   readonly maxSandboxesOfKey: (apiKeyId: string) => number | undefined;
-  /** Starts that go on at once, and the same of pauses and of removals; more wait for their turn. */
+  /** Starts that go on at once, and the same of pauses; more wait for their turn. */
   readonly atOnce: number;
   readonly log: SandboxEvents;
   /** What happened so far. */
@@ -85,6 +85,8 @@ export type Fork = { readonly sandbox: RunningSandbox } | { readonly error: Sand
 
 export const MAX_LIFE_SECONDS = 24 * 3600;
 export const MAX_FORKS = 100;
+/** Most of a removal is waiting, for processes and for the kernel. */
+const REMOVALS_AT_ONCE = 32;
 
 export class Sandboxes {
   readonly #options: SandboxesOptions;
@@ -119,7 +121,7 @@ export class Sandboxes {
       timers: this.#timers,
       starts: new Semaphore(options.atOnce),
       saves: new Semaphore(options.atOnce),
-      removals: new Semaphore(options.atOnce),
+      removals: new Semaphore(REMOVALS_AT_ONCE),
       exclusive: this.#exclusive,
       now: this.#now,
       assertRoom: (apiKeyId) => this.#assertRoom(apiKeyId),
