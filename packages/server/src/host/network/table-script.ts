@@ -110,8 +110,6 @@ table inet ${table} {
     type filter hook forward priority filter; policy accept;
     iifgroup ${CUT_GROUP} ${from} goto refuse
     oifgroup ${CUT_GROUP} ${to} drop
-    ${from} tcp flags syn tcp option maxseg size set rt mtu
-    ${to} tcp flags syn tcp option maxseg size set rt mtu
     ${from} ct state new,established iifname vmap @from_slot
     ${from} drop
     ${to} oifname vmap @to_slot
@@ -131,6 +129,7 @@ table inet ${table} {
   }
   chain to_internet {
     type nat hook postrouting priority srcnat; policy accept;
+    ip saddr ${blockCidr} ${to.replace('oifname', 'oifname !=')} tcp flags syn tcp option maxseg size set rt mtu
     ip saddr ${blockCidr} ${to.replace('oifname', 'oifname !=')} masquerade
   }
 }
