@@ -213,11 +213,11 @@ test('output that nobody sees is thrown away and does not stop the program', asy
 });
 
 test('the end of the shell is the end of the terminal, also when a job still has it', async () => {
-  const before = openTerminals();
+  await until('the agent has closed those of before', () => openTerminals() === 0);
   const screen = await Screen.shell('trap "" HUP; sleep 30 & echo $!; exit 3');
   await screen.closed;
   assert.equal(screen.end?.exitCode, 3);
-  await until('the agent has closed its end', () => openTerminals() === before);
+  await until('the agent has closed its end', () => openTerminals() === 0);
   process.kill(Number(screen.text), 'SIGKILL');
 });
 
