@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
+import { HeldConnections } from '../support/held-connections.ts';
 import { runtimes } from '../support/machine.ts';
 import { Outside, PRIVATE_NAMES } from '../support/outside.ts';
 import { SandportServer } from '../support/sandport-server.ts';
@@ -82,32 +83,6 @@ for name in sys.argv[1:]:
 `;
 
 const CONNECTIONS = 1000;
-/** Keeps connections by name open with a request each two seconds; prints how many live, have ended, and requests answered. */
-const HOLD = `
-import asyncio, sys
-alive = ended = answered = 0
-async def hold(name):
-    global alive, ended, answered
-    try:
-        reader, writer = await asyncio.open_connection(name, 80)
-        alive += 1
-        while True:
-            writer.write(b'GET / HTTP/1.1\\r\\nHost: ' + name.encode() + b'\\r\\n\\r\\n'); await writer.drain()
-            head = await reader.readuntil(b'\\r\\n\\r\\n')
-            assert head.startswith(b'HTTP/1.1 200')
-            if b'chunked' in head: await reader.readuntil(b'0\\r\\n\\r\\n')
-            else: await reader.readexactly(int(head.lower().split(b'content-length:')[1].split()[0]))
-            answered += 1
-            await asyncio.sleep(2)
-    except Exception:
-        alive -= 1; ended += 1
-async def main():
-    tasks = [asyncio.create_task(hold(sys.argv[1])) for _ in range(int(sys.argv[2]))]
-    while True:
-        await asyncio.sleep(0.2); print(alive, ended, answered, flush=True)
-asyncio.run(main())
-`;
-
 for (const runtime of runtimes) {
   describe(`rules by name under ${runtime}`, () => {
     let server: SandportServer;
@@ -306,25 +281,18 @@ for turn in range(10000):
 
     test('changes of rules under a thousand connections by name lose none that is allowed', async () => {
       const one = await create(['allowed.test']);
-      await one.files.write('/tmp/hold.py', HOLD);
-      let output = '';
-      const onStdout = (text: string): void => {
-        output += text;
-      };
-      const command = `ulimit -n 4096; python3 /tmp/hold.py allowed.test ${CONNECTIONS}`;
-      const handle = await one.commands.run(command, { background: true, timeoutMs: 0, onStdout });
-      const last = (): number[] => output.trimEnd().split('\n').at(-1)!.split(' ').map(Number);
-      await waitFor('all are open', () => last()[0] === CONNECTIONS, 60_000);
+      const held = await HeldConnections.open(one, 'allowed.test', { count: CONNECTIONS, protocol: 'http' });
+      await waitFor('all are open', () => held.counts.alive === CONNECTIONS, 60_000);
       for (let round = 0; round < 10; round++) {
         const others = round % 2 ? ['*.wild.test'] : ['203.0.113.99'];
         await one.updateNetwork({ allowOut: ['allowed.test', ...others], denyOut: [EVERYTHING] });
       }
-      const answered = last()[2]!;
-      await waitFor('all carry requests', () => last()[2]! > answered + 2 * CONNECTIONS, 60_000);
-      assert.deepEqual(last().slice(0, 2), [CONNECTIONS, 0]);
+      const { exchanged } = held.counts;
+      await waitFor('all carry requests', () => held.counts.exchanged > exchanged + 2 * CONNECTIONS, 60_000);
+      assert.deepEqual([held.counts.alive, held.counts.ended], [CONNECTIONS, 0]);
       await one.updateNetwork({ allowOut: ['*.wild.test'], denyOut: [EVERYTHING] });
-      await waitFor('all are cut', () => last()[1] === CONNECTIONS, 60_000);
-      await handle.kill();
+      await waitFor('all are cut', () => held.counts.ended === CONNECTIONS, 60_000);
+      await held.close();
       await one.kill();
     });
 

@@ -3,35 +3,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { type CommandHandle, Sandbox } from 'e2b';
+import { HeldConnections } from '../support/held-connections.ts';
 import { runtimes } from '../support/machine.ts';
 import { Outside } from '../support/outside.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const CONNECTIONS = 1000;
-
-/** Opens connections that carry data for ever, and prints each second how many live and how many have ended. */
-const HOLD = `
-import asyncio, sys
-alive = ended = moved = 0
-async def hold(host):
-    global alive, ended, moved
-    try:
-        reader, writer = await asyncio.open_connection(host, 7001)
-        alive += 1
-        while True:
-            writer.write(b'x'); await writer.drain()
-            await reader.readexactly(1)
-            moved += 1
-            await asyncio.sleep(0.5)
-    except Exception:
-        alive -= 1; ended += 1
-async def main():
-    tasks = [asyncio.create_task(hold(sys.argv[1])) for _ in range(int(sys.argv[2]))]
-    while True:
-        await asyncio.sleep(0.2); print(alive, ended, moved, flush=True)
-asyncio.run(main())
-`;
 
 for (const runtime of runtimes) {
   describe(`changed rules under ${runtime}`, () => {
@@ -71,53 +49,39 @@ for (const runtime of runtimes) {
     test('changes of rules under a thousand connections lose none that is allowed', async () => {
       const [first, second] = outside.hosts;
       const sandbox = await Sandbox.create(server.options);
-      await sandbox.files.write('/tmp/hold.py', HOLD);
-      let output = '';
-      const onStdout = (text: string): void => {
-        output += text;
-      };
-      const command = `ulimit -n 4096; python3 /tmp/hold.py ${first} ${CONNECTIONS}`;
-      const handle = await sandbox.commands.run(command, { background: true, timeoutMs: 0, onStdout });
-      const last = (): number[] => output.trimEnd().split('\n').at(-1)!.split(' ').map(Number);
-      await waitFor('all are open', () => last()[0] === CONNECTIONS, 60_000);
+      const held = await HeldConnections.open(sandbox, first, { count: CONNECTIONS, protocol: 'echo' });
+      await waitFor('all are open', () => held.counts.alive === CONNECTIONS, 60_000);
       for (let round = 0; round < 10; round++) {
         await sandbox.updateNetwork({ allowOut: [first], denyOut: round % 2 ? ['0.0.0.0/0'] : [second] });
       }
-      const moved = last()[2]!;
-      await waitFor('all carry data', () => last()[2]! > moved + 2 * CONNECTIONS, 60_000);
-      assert.deepEqual(last().slice(0, 2), [CONNECTIONS, 0]);
+      const { exchanged } = held.counts;
+      await waitFor('all carry data', () => held.counts.exchanged > exchanged + 2 * CONNECTIONS, 60_000);
+      assert.deepEqual([held.counts.alive, held.counts.ended], [CONNECTIONS, 0]);
       await sandbox.updateNetwork({ denyOut: [first] });
-      await waitFor('all are cut', () => last()[1] === CONNECTIONS, 60_000);
-      await handle.kill();
+      await waitFor('all are cut', () => held.counts.ended === CONNECTIONS, 60_000);
+      await held.close();
       await sandbox.kill();
     });
 
     test('rules that another program removes from the packet filter are in force again, and what they allow goes on', async () => {
       const [first, second] = outside.hosts;
       const sandbox = await Sandbox.create({ ...server.options, network: { denyOut: [second] } });
-      await sandbox.files.write('/tmp/hold.py', HOLD);
-      let output = '';
-      const onStdout = (text: string): void => {
-        output += text;
-      };
-      const command = `python3 /tmp/hold.py ${first} 20`;
-      const handle = await sandbox.commands.run(command, { background: true, timeoutMs: 0, onStdout });
-      const last = (): number[] => output.trimEnd().split('\n').at(-1)!.split(' ').map(Number);
-      await waitFor('all are open', () => last()[0] === 20);
+      const held = await HeldConnections.open(sandbox, first, { count: 20, protocol: 'echo' });
+      await waitFor('all are open', () => held.counts.alive === 20);
       const tables = (): string => execFileSync('nft', ['-j', 'list', 'chains'], { encoding: 'utf8' });
       // In the network of this test alone.
       execFileSync('nft', ['flush', 'ruleset']);
       assert.doesNotMatch(tables(), /through_machine/);
       await waitFor('the table is there again', () => tables().includes('through_machine'));
-      const moved = last()[2]!;
-      await waitFor('all carry data', () => last()[2]! > moved + 40, 60_000);
-      assert.deepEqual(last().slice(0, 2), [20, 0]);
+      const { exchanged } = held.counts;
+      await waitFor('all carry data', () => held.counts.exchanged > exchanged + 40, 60_000);
+      assert.deepEqual([held.counts.alive, held.counts.ended], [20, 0]);
       const get = async (host: string): Promise<string> =>
         (await sandbox.commands.run(`curl --silent --max-time 4 http://${host}/ || echo "exit $?"`)).stdout.trim();
       assert.equal(await get(first), `outside ${first}`);
       assert.match(await get(second), /^exit/);
       assert.match(server.log(), /packet filter put in force again/);
-      await handle.kill();
+      await held.close();
       await sandbox.kill();
     });
 

@@ -1,11 +1,11 @@
 // What the host says to an agent: once, when it has started. The agent is inside the sandbox and is not trusted, so
 // every answer is bounded in size and time.
-import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInit } from '@sandport/protocol/agent-init';
-import { AGENT_PORT, REHEARSAL_PATH } from '@sandport/protocol/agent-port';
+import { REHEARSAL_PATH } from '@sandport/protocol/agent-port';
 import { encodeFrame, STREAM_CONTENT_TYPE } from '@sandport/protocol/connect';
 import { SandportError } from '@sandport/protocol/errors';
+import { type AgentRequest, sendToAgent } from './ask-agent.ts';
 import type { Template } from './image/installation.ts';
 
 const POLL_MS = 4;
@@ -82,37 +82,16 @@ function postInit(address: string, init: AgentInit, controlToken: string, ms: nu
 }
 
 /** The status, or the code of the connection error. */
-function send(
+async function send(
   address: string,
   method: string,
   path: string,
-  {
-    body,
-    headers = {},
-    ms = ATTEMPT_MS,
-  }: {
-    readonly body?: string | Uint8Array;
-    readonly headers?: Readonly<Record<string, string>>;
-    readonly ms?: number;
-  },
+  { ms = ATTEMPT_MS, ...more }: { readonly ms?: number } & Pick<AgentRequest, 'body' | 'headers'>,
 ): Promise<number | string> {
-  return new Promise((resolve) => {
-    const options = { method, path, headers: { ...headers, connection: 'close' }, agent: false };
-    const call = request({ host: address, port: AGENT_PORT, ...options });
-    const timer = setTimeout(() => call.destroy(new Error('no answer')), ms);
-    call.on('response', (response) => {
-      let received = 0;
-      response.on('data', (chunk: Buffer) => {
-        received += chunk.length;
-        if (received > MAX_ANSWER) call.destroy(new Error('the answer is too long'));
-      });
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-    call.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    call.on('close', () => {
-      clearTimeout(timer);
-      resolve('closed');
-    });
-    call.end(body);
-  });
+  try {
+    return (await sendToAgent(address, { method, path, ms, longest: MAX_ANSWER, ...more })).status;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code ?? message;
+  }
 }

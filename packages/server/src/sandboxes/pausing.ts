@@ -25,7 +25,6 @@ export class Pausing {
   readonly #core: Core;
   /** Places of paused sandboxes, and snapshots of resumed ones, that are being removed. A sandbox may have several. */
   readonly #removals = new Set<{ readonly id: string; readonly done: Promise<void> }>();
-
   /** Sandboxes that are being mended. */
   readonly #mending = new Set<Promise<void>>();
 

@@ -20,6 +20,7 @@ export type { Placement };
  */
 export type SandboxState = 'creating' | 'running' | 'pausing' | 'paused' | 'resuming' | 'ending';
 
+/** Those whose start and end move with the wall clock. */
 export const TIMED_STATES: ReadonlySet<SandboxState> = new Set(['running', 'pausing', 'resuming']);
 
 /** What was asked for at creation. */

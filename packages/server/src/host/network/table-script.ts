@@ -42,6 +42,7 @@ export function tableScript(options: TableOptions, ports: EgressPorts): string {
   const { table, interfacePrefix, blockCidr, permitted, nameservers, egressUid } = options;
   const from = `iifname "${interfacePrefix}*"`;
   const to = `oifname "${interfacePrefix}*"`;
+  const leaving = `ip saddr ${blockCidr} oifname != "${interfacePrefix}*"`;
   // A link-local one may have a zone (RFC 4007, section 11), which is no part of what a packet says.
   const addresses = [...new Set(nameservers.map((nameserver) => nameserver.replace(/%.*$/, '')))];
   return `
@@ -129,8 +130,8 @@ table inet ${table} {
   }
   chain to_internet {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${blockCidr} ${to.replace('oifname', 'oifname !=')} tcp flags syn tcp option maxseg size set rt mtu
-    ip saddr ${blockCidr} ${to.replace('oifname', 'oifname !=')} masquerade
+    ${leaving} tcp flags syn tcp option maxseg size set rt mtu
+    ${leaving} masquerade
   }
 }
 ${portsScript(options, ports)}`;
