@@ -35,8 +35,8 @@ type Kind = 'plain' | 'tls';
 interface Case {
   readonly label: string;
   readonly kind: Kind;
-  /** Of the slot, or one of the peers. */
-  readonly way: EgressPolicy | 'bare' | 'haproxy';
+  /** Of the slot, or the peer of rules by name. */
+  readonly way: EgressPolicy | 'haproxy';
 }
 
 interface Count {
@@ -44,26 +44,34 @@ interface Count {
   readonly seconds: number;
 }
 
-/** All by the second. */
-interface Rates {
-  readonly bytes: number;
-  readonly few: number;
-  readonly many: number;
+/** From where the server is asked, and what then stands between. */
+interface Way {
+  readonly namespace: string;
+  readonly proxy: readonly number[];
 }
 
-interface Measured extends Rates {
-  /** Of what stands between for a connection, with many at once. */
+/** By the second, and the same of the bare pair in the same moments. */
+interface Rate {
+  readonly own: number;
+  readonly bare: number;
+}
+
+interface Measured {
+  readonly bytes: Rate;
+  readonly few: Rate;
+  readonly many: Rate;
+  /** For a connection, with many at once. */
   readonly proxySeconds: number;
 }
 
+type Figure = 'bytes' | 'few' | 'many';
+
 const byName: EgressPolicy = { ...OPEN, domains: [NAME], deny: [EVERYTHING] };
 const CASES: readonly Case[] = [
-  { label: 'bare', kind: 'plain', way: 'bare' },
   { label: 'no rules', kind: 'plain', way: OPEN },
   ...[1, 100, 10_000].map((count): Case => ({ label: `${count} ranges`, kind: 'plain', way: ranges(count) })),
   { label: 'by name', kind: 'plain', way: byName },
   { label: 'HAProxy', kind: 'plain', way: 'haproxy' },
-  { label: 'bare, TLS', kind: 'tls', way: 'bare' },
   { label: 'no rules, TLS', kind: 'tls', way: OPEN },
   { label: 'by name, TLS', kind: 'tls', way: byName },
   { label: 'HAProxy, TLS', kind: 'tls', way: 'haproxy' },
@@ -110,10 +118,13 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
       const started = performance.now();
       if (typeof way === 'object') await egress.set(SLOT.address, way);
       const change = performance.now() - started;
-      const peers = { bare: bare.name, haproxy: proxied.name };
-      const namespace = typeof way === 'object' ? `${NAMES.namespacePrefix}${SLOT.index}` : peers[way];
-      const proxy = way === 'haproxy' ? [haproxy.pid] : own;
-      const measured = await measure(namespace, host, { kind, proxy }).catch((error: Error) => {
+      const slot = { namespace: `${NAMES.namespacePrefix}${SLOT.index}`, proxy: own };
+      const measured = await measure(kind, {
+        own: way === 'haproxy' ? { namespace: proxied.name, proxy: [haproxy.pid] } : slot,
+        bare: { namespace: bare.name, proxy: [] },
+        host,
+        bareFirst: round % 2 === 0,
+      }).catch((error: Error) => {
         throw new Error(`${label}: ${error.message}`, { cause: error });
       });
       if (round === 0) continue;
@@ -135,22 +146,30 @@ async function forgetAtOnce(outside: Outside): Promise<void> {
   await runCommand('ip', ['netns', 'exec', outside.namespace, 'sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=0']);
 }
 
+/**
+ * Own way and bare pair one right after the other, figure by figure: what this machine can do differs by more than what
+ * is looked for from one half minute to the next.
+ */
 async function measure(
-  namespace: string,
-  host: string,
-  { kind, proxy }: { readonly kind: Kind; readonly proxy: readonly number[] },
+  kind: Kind,
+  { own, bare, host, bareFirst }: { own: Way; bare: Way; host: string; bareFirst: boolean },
 ): Promise<Measured> {
-  const run = async (...what: readonly (string | number)[]): Promise<Count> => {
+  const run = async ({ namespace }: Way, what: readonly (string | number)[]): Promise<number> => {
     const client = [process.execPath, CLIENT, host, kind, NAME, ...what.map(String)];
     const text = await runCommand('ip', ['netns', 'exec', namespace, ...client], { timeoutMs: 120_000 });
-    return JSON.parse(text) as Count;
+    const { count, seconds } = JSON.parse(text) as Count;
+    return count / seconds;
   };
-  const rate = ({ count, seconds }: Count): number => count / seconds;
-  const bytes = rate(await run('bytes', BYTES));
-  const few = rate(await run('connections', FEW, SECONDS));
-  const cpu = cpuSeconds(proxy);
-  const many = await run('connections', MANY, SECONDS);
-  return { bytes, few, many: rate(many), proxySeconds: (cpuSeconds(proxy) - cpu) / many.count };
+  const both = async (...what: readonly (string | number)[]): Promise<Rate> => {
+    const before = bareFirst ? await run(bare, what) : undefined;
+    const rate = await run(own, what);
+    return { own: rate, bare: before ?? (await run(bare, what)) };
+  };
+  const bytes = await both('bytes', BYTES);
+  const few = await both('connections', FEW, SECONDS);
+  const cpu = cpuSeconds(own.proxy);
+  const many = await both('connections', MANY, SECONDS);
+  return { bytes, few, many, proxySeconds: (cpuSeconds(own.proxy) - cpu) / (many.own * SECONDS) };
 }
 
 /** Denied ranges, none of which is looked for: the host that is asked stands behind all of them. */
@@ -161,17 +180,25 @@ function ranges(count: number): EgressPolicy {
 function print(results: ReadonlyMap<string, readonly Measured[]>, changes: ReadonlyMap<string, Samples>): void {
   const rates = [`conn/s, ${FEW}`, 'bare / it', `${MANY} at once`, 'bare / it'];
   console.log(row(['', 'MB/s', 'bare / it', ...rates, 'proxy us', 'change ms']));
-  for (const { label, kind, way } of CASES) {
-    const own = results.get(label)!;
-    const peer = results.get(kind === 'tls' ? 'bare, TLS' : 'bare')!;
-    const columns = (key: keyof Rates, unit = 1): readonly string[] => [
-      (median(own.map((one) => one[key])) / unit).toFixed(0),
-      `${median(own.map((one, index) => peer[index]![key] / one[key])).toFixed(2)} x`,
+  for (const kind of ['plain', 'tls'] as const) {
+    const cases = CASES.filter((one) => one.kind === kind);
+    const all = cases.flatMap(({ label }) => results.get(label)!);
+    const bare = (figure: Figure, unit = 1): string[] => [
+      (median(all.map((one) => one[figure].bare)) / unit).toFixed(0),
+      '',
     ];
-    const change = typeof way === 'object' ? changes.get(label)!.median.toFixed(0) : '';
-    const hasProxy = way === byName || way === 'haproxy';
-    const proxy = hasProxy ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
-    console.log(row([label, ...columns('bytes', 1e6), ...columns('few'), ...columns('many'), proxy, change]));
+    console.log(row([kind === 'tls' ? 'bare, TLS' : 'bare', ...bare('bytes', 1e6), ...bare('few'), ...bare('many')]));
+    for (const { label, way } of cases) {
+      const own = results.get(label)!;
+      const columns = (figure: Figure, unit = 1): readonly string[] => [
+        (median(own.map((one) => one[figure].own)) / unit).toFixed(0),
+        `${median(own.map((one) => one[figure].bare / one[figure].own)).toFixed(2)} x`,
+      ];
+      const change = way === 'haproxy' ? '' : changes.get(label)!.median.toFixed(0);
+      const hasProxy = way === byName || way === 'haproxy';
+      const proxy = hasProxy ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
+      console.log(row([label, ...columns('bytes', 1e6), ...columns('few'), ...columns('many'), proxy, change]));
+    }
   }
 }
 
