@@ -44,10 +44,19 @@ export class Dialler {
     return reachable.includes(chosen) ? chosen : reachable[0]!;
   }
 
-  /** As `dial`, and as lightly as the other side of the relay is. */
-  dialFor(other: RelaySocket, sandbox: SandboxEgress, target: Target): Promise<RelaySocket> {
+  /**
+   * As `dial`, and as lightly as the other side of the relay is.
+   *
+   * @param speaksFirst whether something is written as soon as there is a connection
+   */
+  dialFor(
+    other: RelaySocket,
+    sandbox: SandboxEgress,
+    { target, speaksFirst }: { readonly target: Target; readonly speaksFirst: boolean },
+  ): Promise<RelaySocket> {
     const isLight = other instanceof LightSocket && sandbox.policy.proxy === undefined;
-    return isLight ? LightSocket.dial(target.address, target.port, DIAL_MS) : this.dial(sandbox, target);
+    if (!isLight) return this.dial(sandbox, target);
+    return LightSocket.dial(target.address, target.port, { timeoutMs: DIAL_MS, speaksFirst });
   }
 
   /** Connects, in time. The socket is paused. Throws when there is no connection. */

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
+import { waitUntil } from '../gateway/testing/wait-until.ts';
 import { OPEN } from '../host/network/egress-policy.ts';
 import { Interceptor, type InterceptorTimes } from './interceptor.ts';
 import { LeafCertificates } from './leaf-certificates.ts';
@@ -98,10 +98,6 @@ async function received(socket: Socket): Promise<string> {
   return text;
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(5);
-}
-
 test('a head that has begun and does not end is cut in time, also behind a request', timeout, async (context) => {
   const { open } = await intercept(context, (socket) => socket.on('data', () => socket.write(OK)), {
     times: { ...TIMES, headMs: 100 },
@@ -120,7 +116,7 @@ test('a connection on which nothing comes from either side is ended in time', ti
   const socket = await open();
   socket.write(GET);
   assert.equal(await received(socket), '');
-  await until(() => upstreams[0]!.readableEnded || upstreams[0]!.closed);
+  await waitUntil(() => upstreams[0]!.readableEnded || upstreams[0]!.closed, 'the end of the upstream');
 });
 
 test(
@@ -166,7 +162,7 @@ test('a host that does not agree on TLS is let go of with the connection of the 
   client.on('error', () => {});
   await once(client, 'secureConnect');
   client.write(GET);
-  await until(() => upstreams.length === 1);
+  await waitUntil(() => upstreams.length === 1, 'the upstream');
   const closed = once(upstreams[0]!, 'close');
   upstreams[0]!.on('end', () => upstreams[0]!.end());
   client.destroy();
@@ -182,7 +178,7 @@ test('a host that does not agree on TLS in time is told of, and let go of', time
   context.after(() => client.destroy());
   await once(client, 'secureConnect');
   client.write(GET);
-  await until(() => upstreams.length === 1);
+  await waitUntil(() => upstreams.length === 1, 'the upstream');
   const ended = once(upstreams[0]!, 'end');
   assert.match(await received(client), /^HTTP\/1\.1 502 [\s\S]*did not agree on TLS in time/);
   await ended;

@@ -6,10 +6,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { readQuestion } from '../dns/message.ts';
 import { NameLookup } from '../dns/name-lookup.ts';
+import { waitUntil } from '../gateway/testing/wait-until.ts';
 import { type EgressPolicy, EVERYTHING, OPEN } from '../host/network/egress-policy.ts';
 import { Dialler } from './dialler.ts';
 import { EgressProxy } from './egress-proxy.ts';
@@ -18,7 +18,6 @@ import { LeafCertificates } from './leaf-certificates.ts';
 import type { InnerSocket } from './proxied-connection.ts';
 import { ReachableRanges, SandboxEgress } from './sandbox-egress.ts';
 
-const LONGEST_MS = 5000;
 const NAME = 'allowed.test';
 /** TEST-NET-3 (RFC 5737): an address of the internet that nobody has. */
 const ADDRESS = [203, 0, 113, 10];
@@ -100,12 +99,6 @@ function cutAll({ connections }: SandboxEgress): void {
   for (const connection of connections) connection.cut();
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + LONGEST_MS; !condition(); await delay(2)) {
-    assert(performance.now() < deadline, 'not in time');
-  }
-}
-
 describe('a connection that is over before its name has been looked up', { timeout: 8000 }, () => {
   const plain = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
   const upgrade = `GET / HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
@@ -121,9 +114,9 @@ describe('a connection that is over before its name has been looked up', { timeo
       await using connection = await waiting(policy, await first);
       const { client, sandbox, accepted, answer } = connection;
       client.resetAndDestroy();
-      await until(() => accepted.destroyed);
+      await waitUntil(() => accepted.destroyed, 'the end of the connection');
       answer();
-      await until(() => sandbox.connections.size === 0);
+      await waitUntil(() => sandbox.connections.size === 0, 'the end of the accounts');
       assert.equal(sandbox.traffic.connections, 0);
     });
 
@@ -132,7 +125,7 @@ describe('a connection that is over before its name has been looked up', { timeo
       const { sandbox, answer } = connection;
       sandbox.apply({ address: sandbox.address, policy: { ...OPEN, deny: [EVERYTHING] } });
       answer();
-      await until(() => sandbox.connections.size === 0);
+      await waitUntil(() => sandbox.connections.size === 0, 'the end of the accounts');
       assert.equal(sandbox.traffic.connections, 0);
     });
   }
@@ -142,7 +135,7 @@ test('a connection that is cut while a certificate is made for it is forgotten',
   await using connection = await waiting(WITH_HEADERS, await hello());
   const { sandbox, answer } = connection;
   answer();
-  await until(() => sandbox.traffic.connections === 1);
+  await waitUntil(() => sandbox.traffic.connections === 1, 'the account of the connection');
   cutAll(sandbox);
-  await until(() => sandbox.connections.size === 0);
+  await waitUntil(() => sandbox.connections.size === 0, 'the end of the accounts');
 });

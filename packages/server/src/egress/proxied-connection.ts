@@ -112,7 +112,8 @@ export class ProxiedConnection implements Cuttable {
         dial: () => this.#dialler.dial(sandbox, this.#target!),
       });
     }
-    this.#outer = await this.#dialler.dialFor(this.#socket, sandbox, this.#target);
+    const speaksFirst = bytes !== undefined;
+    this.#outer = await this.#dialler.dialFor(this.#socket, sandbox, { target: this.#target, speaksFirst });
     if (this.#socket.destroyed) return this.cut();
     // Plain requests of a connection may each name another host.
     const guarded = isPlain ? { guard: new RequestGuard(name!), refusal: refusal(name!) } : undefined;

@@ -6,14 +6,21 @@ import { readdirSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { waitUntil } from '../gateway/testing/wait-until.ts';
 import { MAX_PIPES } from './kernel-pipe.ts';
 import { LightSocket, takeLightSockets } from './light-socket.ts';
-import { unacknowledgedBytes } from './native-sockets.ts';
+import { nativeSockets, unacknowledgedBytes } from './native-sockets.ts';
 import { readPastWriteErrors } from './read-past-write-errors.ts';
 import type { RelaySocket } from './relay-socket.ts';
 import { RequestGuard } from './request-guard.ts';
 import { type ByteCount, splice } from './splice.ts';
 
+/** asm-generic/socket.h, tcp(7) */
+const SOL_SOCKET = 1;
+const SO_KEEPALIVE = 9;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
 const LARGE = Buffer.alloc(400_000, 'answer ');
 
 type Kind = 'on sockets' | 'on handles';
@@ -50,7 +57,7 @@ async function dialled(kind: Kind, resources: AsyncDisposableStack): Promise<[Re
   const connection = once(server, 'connection') as Promise<[Socket]>;
   let near: RelaySocket;
   if (kind === 'on handles') {
-    near = await LightSocket.dial('127.0.0.1', port, 5000);
+    near = await dial(port);
   } else {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     await once(socket, 'connect');
@@ -60,6 +67,16 @@ async function dialled(kind: Kind, resources: AsyncDisposableStack): Promise<[Re
   server.close();
   keep(resources, near, far);
   return [near, far];
+}
+
+function optionOf(socket: LightSocket, level: number, option: number): number {
+  const value = Buffer.alloc(4);
+  assert.equal(nativeSockets().getsockopt(socket.fd, level, option, value, Int32Array.of(4)), 0);
+  return value.readInt32LE();
+}
+
+function dial(port: number, { timeoutMs = 5000, speaksFirst = false } = {}): Promise<LightSocket> {
+  return LightSocket.dial('127.0.0.1', port, { timeoutMs, speaksFirst });
 }
 
 async function listening(): Promise<{ server: Server; port: number }> {
@@ -372,10 +389,30 @@ describe('a connection on a handle', () => {
     assert.deepEqual(await drain(light), { text: 'two', end: 'end' });
   });
 
+  test('speaks first, and is probed and holds nothing back once it lasts', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { server, port } = await listening();
+    resources.defer(() => void server.close());
+    const connection = once(server, 'connection') as Promise<[Socket]>;
+    const light = await dial(port, { timeoutMs: 1000, speaksFirst: true });
+    keep(resources, light);
+    light.write('one');
+    const [far] = await connection;
+    keep(resources, far);
+    assert.equal(String((await once(far.resume(), 'data'))[0]), 'one');
+    assert.equal(optionOf(light, IPPROTO_TCP, TCP_NODELAY), 0);
+    light.write('two');
+    assert.equal(optionOf(light, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert.equal(String((await once(far.resume(), 'data'))[0]), 'two');
+    await waitUntil(() => optionOf(light, SOL_SOCKET, SO_KEEPALIVE) === 1, 'probes');
+    assert.equal(optionOf(light, IPPROTO_TCP, TCP_KEEPIDLE), 600);
+  });
+
   test('is not made where nobody answers, in time or at all', async () => {
     const { server, port } = await listening();
     await new Promise((resolve) => server.close(resolve));
-    await assert.rejects(LightSocket.dial('127.0.0.1', port, 5000), /ECONNREFUSED/);
+    await assert.rejects(dial(port), /ECONNREFUSED/);
+    await assert.rejects(dial(port, { speaksFirst: true }), /ECONNREFUSED/);
     // Whose queue is full stays silent for a second (listen(2)): nothing is accepted before all have asked.
     await using resources = new AsyncDisposableStack();
     const full = createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 });
@@ -383,7 +420,7 @@ describe('a connection on a handle', () => {
     resources.defer(() => void full.close());
     full.on('connection', (socket) => socket.destroy());
     const { port: busy } = full.address() as AddressInfo;
-    const dials = Array.from({ length: 8 }, () => LightSocket.dial('127.0.0.1', busy, 50));
+    const dials = Array.from({ length: 8 }, (_, index) => dial(busy, { timeoutMs: 50, speaksFirst: index % 2 === 0 }));
     const outcomes = await Promise.allSettled(dials);
     for (const outcome of outcomes) if (outcome.status === 'fulfilled') outcome.value.destroy();
     const last = outcomes.at(-1)!;
