@@ -13,7 +13,7 @@ import {
   takeConnections,
   type WriteRequest,
 } from '../gateway/tcp-handle.ts';
-import { openSocket } from './native-sockets.ts';
+import { nativeSockets, openSocket } from './native-sockets.ts';
 import type { RelaySocket } from './relay-socket.ts';
 
 interface TcpHandle extends StreamHandle {
@@ -52,6 +52,8 @@ const read = Symbol('read');
 const wrote = Symbol('wrote');
 const shut = Symbol('shut');
 const UV_EOF = -4095;
+/** sys/socket.h */
+const SHUT_WR = 1;
 /** More is not written before this much has left. */
 const WRITE_BUFFER = 65_536;
 /** How long a silent peer is waited for before the kernel asks for it. */
@@ -259,6 +261,12 @@ export class LightSocket extends EventEmitter implements RelaySocket {
   }
 
   #shutDown(): void {
+    // With nothing before it, it is one call to the kernel; a request costs more, and an event when it is done.
+    if (this.writableLength === 0) {
+      nativeSockets().shutdown(this.fd, SHUT_WR);
+      this[shut]();
+      return;
+    }
     const request: ShutdownRequest & { socket?: LightSocket } = new ShutdownWrap();
     request.socket = this;
     request.oncomplete = onShutdown as (this: ShutdownRequest) => void;
@@ -268,15 +276,15 @@ export class LightSocket extends EventEmitter implements RelaySocket {
   destroy(): void {
     if (this.destroyed) return;
     this.#die();
-    this.#handle.close(onClosed);
+    this.#handle.close();
   }
 
   resetAndDestroy(): void {
     if (this.destroyed) return;
     this.#die();
     // libuv refuses to reset what is being shut down, and Node would then never close it.
-    if (this.#ending && !this.#finished) this.#handle.close(onClosed);
-    else this.#handle.reset(onClosed);
+    if (this.#ending && !this.#finished) this.#handle.close();
+    else this.#handle.reset();
   }
 
   /**
@@ -369,6 +377,8 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     this.writableLength = 0;
     clearTimeout(this.#deafTimer);
     clearTimeout(this.#youth);
+    // The kernel's part is over with the call that follows; to be told so by the handle costs an event.
+    queueMicrotask(() => this.emit('close'));
   }
 
   [wrote](bytes: number, status: number): void {
@@ -391,10 +401,6 @@ export class LightSocket extends EventEmitter implements RelaySocket {
 
 function onRead(this: StreamHandle): Buffer | undefined {
   return (this as OwnedHandle)[SOCKET][read]();
-}
-
-function onClosed(this: StreamHandle): void {
-  (this as OwnedHandle)[SOCKET].emit('close');
 }
 
 function onWritten(this: WriteRequest, status: number): void {

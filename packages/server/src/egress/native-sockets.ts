@@ -5,6 +5,7 @@ import type { RelaySocket } from './relay-socket.ts';
 type GetSocketOption = (fd: number, level: number, option: number, value: Buffer, length: Int32Array) => number;
 type SetSocketOption = (fd: number, level: number, option: number, value: Int32Array, length: number) => number;
 type OpenSocket = (domain: number, type: number, protocol: number) => number;
+type Shutdown = (fd: number, how: number) => number;
 type Control = (fd: number, request: number, value: Int32Array) => number;
 
 /** asm-generic/ioctls.h, tcp(7) */
@@ -23,6 +24,7 @@ interface SocketCalls {
   readonly socket: OpenSocket;
   readonly getsockopt: GetSocketOption;
   readonly setsockopt: SetSocketOption;
+  readonly shutdown: Shutdown;
   readonly ioctl: Control;
 }
 
@@ -42,6 +44,7 @@ function load(): SocketCalls {
     ),
     setsockopt: library.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t length)'),
     socket: library.func('int socket(int domain, int type, int protocol)'),
+    shutdown: library.func('int shutdown(int fd, int how)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, _Inout_ int *value)'),
   };
 }

@@ -15,7 +15,7 @@ export interface TcpHandle {
   writeBuffer(request: WriteRequest, data: Buffer): number;
   shutdown(request: ShutdownRequest): number;
   close(closed?: (this: TcpHandle) => void): void;
-  reset(closed: (this: TcpHandle) => void): number;
+  reset(closed?: (this: TcpHandle) => void): number;
   getpeername(out: { address?: string }): number;
 }
 
