@@ -179,6 +179,13 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     if (!this.destroyed) this.#handle.setKeepAlive(true, PROBE_MS / 1000);
   }
 
+  /** Small writes leave at once from now on, also those that others make to the descriptor. */
+  holdNothingBack(): void {
+    if (!this.#holdsBack || this.destroyed) return;
+    this.#holdsBack = false;
+    this.#handle.setNoDelay(true);
+  }
+
   /** Negative when it has none any more. */
   get fd(): number {
     return this.#handle.fd;
@@ -226,10 +233,7 @@ export class LightSocket extends EventEmitter implements RelaySocket {
       return true;
     }
     // The first is not held back, as nothing is under way.
-    if (this.#holdsBack && this.#hasWritten) {
-      this.#holdsBack = false;
-      this.#handle.setNoDelay(true);
-    }
+    if (this.#hasWritten) this.holdNothingBack();
     this.#hasWritten = true;
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     const request = spareWrite ?? new WriteWrap();

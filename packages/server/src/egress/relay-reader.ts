@@ -78,6 +78,7 @@ export class RelayReader {
     if (this.#isLarge && this.#mayMove() && !this.#buffers.waiting) {
       this.#pipe = KernelPipe.lend();
       if (this.#pipe !== undefined) {
+        (this.#to as LightSocket).holdNothingBack();
         this.#buffers.release();
         return beginning;
       }
