@@ -11,7 +11,7 @@ import { Outside } from '../support/outside.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../packages/cli/src/main.js', import.meta.url));
 const EVERYTHING = '0.0.0.0/0';
 const CONNECTIONS = 20;
 const MEGABITS = 40;

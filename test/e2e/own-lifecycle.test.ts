@@ -9,7 +9,7 @@ import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../packages/cli/src/main.js', import.meta.url));
 const run = promisify(execFile);
 
 for (const runtime of runtimes) {

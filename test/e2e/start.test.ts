@@ -12,7 +12,7 @@ import { freePort, leftovers, runtimes } from '../support/machine.ts';
 import { purge } from '../support/purge.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../packages/cli/src/main.js', import.meta.url));
 const LIMIT_MS = 120_000;
 
 interface Run {

@@ -195,7 +195,7 @@ for (const runtime of runtimes) {
       const seen = await echo(signed);
       assert.equal(seen.url, '/app?a=b');
       assert.equal((await fetch(signed.replace('4000-', '4001-'))).status, 403);
-      const cli = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+      const cli = fileURLToPath(new URL('../../packages/cli/src/main.js', import.meta.url));
       const args = [cli, 'url', locked.sandboxId, '4000', '--data', server.data, '--signed', '--expires', '6s'];
       const { stdout } = await promisify(execFile)(process.execPath, args);
       const short = stdout.trim();

@@ -1,9 +1,9 @@
 // The composition root: the one place where the parts of the server are put together, and taken apart again.
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { Histogram } from '@sandport/protocol/histogram';
 import { createApi } from './api/server.ts';
+import { compileCache } from './compile-cache.ts';
 import { type ConnectionFile, publicDomain } from './connection-file.ts';
 import { DATABASE, GATEWAY_SOCKET, openDataDirectory } from './data-directory.ts';
 import { machineNameservers } from './dns/resolver.ts';
@@ -14,7 +14,7 @@ import { readIfThere, writeFileAtomically } from './files.ts';
 import { GatewaySupervisor } from './gateway-supervisor/gateway-supervisor.ts';
 import { toPrometheus } from './gateway-supervisor/prometheus.ts';
 import { Host } from './host/host.ts';
-import { readInstallation, sandportHome } from './host/image/installation.ts';
+import { readInstallation } from './host/image/installation.ts';
 import { NEIGHBOUR_ADDRESS } from './host/network/slot.ts';
 import { openLogger } from './logger.ts';
 import { SandboxLogs } from './sandboxes/sandbox-logs.ts';
@@ -94,6 +94,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     permittedRanges: settings.permittedRanges,
     egressLimits: settings.egressLimits,
     nameservers: settings.nameservers ?? (await machineNameservers()),
+    compileCache: compileCache(),
     onBackgroundError: (event, error) => logger.error({ error }, event),
   });
   let sandboxesLeft = true;
@@ -118,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls: certificates.current(),
     services: [{ label: 'api', socketPath: apiSocket }],
     workers: settings.gateways,
-    compileCache: join(sandportHome(), 'compiled'),
+    compileCache: compileCache(),
     wake: async (sandboxId) => {
       const begun = performance.now();
       const failure = await wakeForUrl(sandboxes, sandboxId);

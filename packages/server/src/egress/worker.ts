@@ -1,6 +1,7 @@
 // The egress process: `node worker.ts SOCKET SETTINGS PORTS`, the latter two as JSON. Resolver and proxy of all
 // sandboxes; it goes on with the rules it knows while the control process is away, and runs as nobody once it listens.
 import { chmodSync, rmSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { NameLookup } from '../dns/name-lookup.ts';
 import { Resolver } from '../dns/resolver.ts';
@@ -129,6 +130,8 @@ rmSync(socketPath, { force: true });
 const control = createServer(onControl);
 await new Promise<void>((resolve) => control.listen(socketPath, resolve));
 chmodSync(socketPath, 0o600);
+// For the next one, and while it may still write there.
+flushCompileCache();
 if (process.getuid?.() === 0) {
   process.setgroups?.([]);
   process.setgid?.(settings.uid);

@@ -14,8 +14,8 @@ import type {
   WakeFailure,
   WorkerReport,
 } from '@sandport/protocol/routes';
+import { removeOldEntries } from '../compile-cache.ts';
 import { identify, isRunning, type ProcessIdentity, signal, untilGone } from '../process-identity.ts';
-import { removeOldEntries } from './compile-cache.ts';
 import { assertUnused } from './ports.ts';
 import { SharedTraffic } from './shared-traffic.ts';
 import { WorkerFile } from './worker-file.ts';

@@ -53,6 +53,8 @@ export interface HostOptions {
   readonly egressLimits: EgressLimits;
   /** Whom Sandport's resolver asks. */
   readonly nameservers: readonly string[];
+  /** Directory for what Node compiles of the egress process. Default: none. */
+  readonly compileCache?: string;
   readonly onBackgroundError: (event: string, error: unknown) => void;
 }
 
@@ -97,6 +99,7 @@ export class Host {
       permitted: options.permittedRanges,
       maxConnections: egressLimits.connections,
       nameservers: options.nameservers,
+      compileCache: options.compileCache,
       onError: onBackgroundError,
     });
     this.#slots = new Slots({

@@ -39,6 +39,8 @@ export interface EgressProcessOptions {
   readonly socketPath: string;
   readonly settings: EgressSettings;
   readonly logPath: string;
+  /** Directory for what Node compiles. */
+  readonly compileCache?: string | undefined;
   /** Called when a process that had to be started again listens elsewhere. */
   readonly onPorts: (ports: EgressPorts) => Promise<void>;
   readonly onError: (event: string, error: unknown) => void;
@@ -145,13 +147,14 @@ export class EgressProcess {
   }
 
   #launch(ports: EgressPorts): ChildProcess {
-    const { socketPath, settings, logPath } = this.#options;
+    const { socketPath, settings, logPath, compileCache } = this.#options;
     rmSync(socketPath, { force: true });
     const log = openSync(logPath, 'a', 0o600);
     try {
       const args = [...V8_OPTIONS, WORKER, socketPath, JSON.stringify(settings), JSON.stringify(ports)];
       // A group of its own: what ends the control process's group leaves it alone.
-      const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] });
+      const env = { ...process.env, ...(compileCache !== undefined && { NODE_COMPILE_CACHE: compileCache }) };
+      const child = spawn(process.execPath, args, { detached: true, env, stdio: ['ignore', log, log] });
       child.on('error', (error) => this.#options.onError('egress process not started', error));
       child.unref();
       return child;

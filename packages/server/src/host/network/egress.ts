@@ -16,6 +16,8 @@ export interface EgressOptions extends TableNames {
   /** Ranges of `NEVER_REACHED` that the operator opens to sandboxes. */
   readonly permitted: readonly string[];
   readonly nameservers: readonly string[];
+  /** Directory for what Node compiles of the egress process. */
+  readonly compileCache?: string | undefined;
   readonly onError: (event: string, error: unknown) => void;
 }
 
@@ -59,6 +61,7 @@ export class Egress {
       socketPath: join(options.dataDirectory, 'egress.sock'),
       logPath: join(options.dataDirectory, 'logs', 'egress.log'),
       settings,
+      compileCache: options.compileCache,
       onPorts: (ports) => this.#firewall.setPorts(ports),
       onError: options.onError,
     });

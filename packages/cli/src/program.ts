@@ -1,4 +1,4 @@
-// The sandport command: one file a subcommand.
+// What the command line offers: one file a subcommand.
 import { Command } from 'commander';
 import { addCreateCommand } from './commands/create.ts';
 import { addDemoCommand } from './commands/demo.ts';
