@@ -1,4 +1,5 @@
 // The programs that are run: the OCI runtime and what prepares its surroundings.
+import { findProgram } from '../host/find-program.ts';
 import { runCommand } from '../host/run-command.ts';
 import { type Check, Complaint } from './check.ts';
 
@@ -46,11 +47,7 @@ export const runtimeChecks: readonly Check[] = [
   {
     name: 'programs',
     async run() {
-      const missing: [string, string][] = [];
-      for (const [program, debianPackage] of Object.entries(programs)) {
-        const found = await runCommand('sh', ['-c', 'command -v "$1"', 'sh', program]).catch(() => undefined);
-        if (found === undefined) missing.push([program, debianPackage]);
-      }
+      const missing = Object.entries(programs).filter(([program]) => findProgram(program) === undefined);
       if (missing.length === 0) return Object.keys(programs).join(', ');
       const packages = new Set(missing.map(([, debianPackage]) => debianPackage));
       throw new Complaint(
