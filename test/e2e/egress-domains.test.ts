@@ -313,7 +313,7 @@ for turn in range(10000):
       ]) {
         assert.match(await curl(url, one), /exit/, url);
       }
-      assert.equal(tries(), 0);
+      assert.equal(tries.count(), 0);
       assert.equal(await curl(`http://${second}/`, one), `outside ${second}`);
       await server.launch();
       assert.equal(await curl('https://allowed.test/', one), `outside ${first}`);

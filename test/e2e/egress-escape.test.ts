@@ -198,8 +198,8 @@ for (const runtime of runtimes) {
       const said = await attack();
       // The last of all has to arrive, so that nothing is still on its way.
       await sandbox.commands.run(`python3 /tmp/attack.py udp ${marker} ${outside.hosts[1]} -`);
-      await waitFor('what is allowed arrives', () => seen() > 0);
-      const arrived = only === undefined ? seen() - 1 : matching();
+      await waitFor('what is allowed arrives', () => seen.count() > 0);
+      const arrived = only === undefined ? seen.count() - 1 : matching.count();
       return arrived === 0 ? '' : `${arrived} of\n${said}`;
     }
 
@@ -284,7 +284,7 @@ for (const runtime of runtimes) {
           outside.setUplink(uplink);
           const asked = outside.watchSegments(size);
           await sandbox.commands.run(`curl --silent --max-time 5 http://${allowed}/`);
-          assert.equal(asked(), 1, `${uplink}`);
+          assert.equal(asked.count(), 1, `${uplink}`);
         }
       } finally {
         outside.setUplink(1500);

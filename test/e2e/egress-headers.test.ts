@@ -222,9 +222,9 @@ for (const runtime of runtimes) {
           denyOut: [EVERYTHING],
           egressProxy: { address },
         });
-        const before = tries();
+        const before = tries.count();
         assert.equal(await tryAll(), 'done', address);
-        assert.equal(tries(), before, address);
+        assert.equal(tries.count(), before, address);
       }
       await sandbox.kill();
     });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { authorityCertificate, openAuthority } from '@sandport/server/egress/authority';
 import { enterOwnNetwork } from './own-network.ts';
+import { PacketWatch } from './packet-watch.ts';
 import { waitFor } from './wait-for.ts';
 
 const PREFIX = '203.0.113';
@@ -89,33 +90,21 @@ export class Outside implements AsyncDisposable {
   }
 
   /** Counts packets that carry `marker`, four letters repeated, wherever they were sent to, and that match `only`. */
-  watch(marker: string, only = ''): () => number {
+  watch(marker: string, only = ''): PacketWatch {
     const letters = `0x${Buffer.from(marker).toString('hex')}`;
     // Behind 48 bytes, where every kind of packet has payload; before fragments are put together.
-    return this.#count(`${only} @nh,384,32 ${letters}`);
+    return this.#watch(`${only} @nh,384,32 ${letters}`);
   }
 
   /** Counts tries to connect to one of these ports of the two hosts. */
-  watchConnections(ports: readonly number[]): () => number {
-    return this.#count(
+  watchConnections(ports: readonly number[]): PacketWatch {
+    return this.#watch(
       `ip daddr { ${this.hosts.join(', ')} } tcp dport { ${ports.join(', ')} } tcp flags & (syn | ack) == syn`,
     );
   }
 
-  #count(packets: string): () => number {
-    const table = `watch_${++this.#watches}`;
-    const nft = (args: string[], input = ''): string =>
-      execFileSync('ip', ['netns', 'exec', this.namespace, 'nft', ...args], { encoding: 'utf8', input });
-    nft(
-      ['-f', '-'],
-      `table inet ${table} {
-        chain seen {
-          type filter hook prerouting priority -450
-          ${packets} counter
-        }
-      }`,
-    );
-    return () => Number(/counter packets (\d+)/.exec(nft(['list', 'table', 'inet', table]))![1]);
+  #watch(packets: string): PacketWatch {
+    return new PacketWatch(this.namespace, `watch_${++this.#watches}`, packets);
   }
 
   /** Sets how many bytes a packet between the machine and all of this may have. */
@@ -124,8 +113,8 @@ export class Outside implements AsyncDisposable {
   }
 
   /** Counts connections that begin by asking for segments (MSS) of this size. */
-  watchSegments(size: number): () => number {
-    return this.#count(`tcp flags & (syn | ack) == syn tcp option maxseg size ${size}`);
+  watchSegments(size: number): PacketWatch {
+    return this.#watch(`tcp flags & (syn | ack) == syn tcp option maxseg size ${size}`);
   }
 
   /** Whether a connection from outside to this port of the machine is taken. */
