@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { CommandExitError, Sandbox, TimeoutError } from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { repeat } from '../support/shell.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 for (const runtime of runtimes) {
@@ -80,7 +81,7 @@ for (const runtime of runtimes) {
     });
 
     test('a background command is listed, reached by another client, and killed', async () => {
-      const handle = await sandbox.commands.run('while true; do echo tick; sleep 0.1; done', { background: true });
+      const handle = await sandbox.commands.run(repeat(0.1, 'echo tick'), { background: true });
       const listed = await sandbox.commands.list();
       assert(listed.some(({ pid }) => pid === handle.pid));
       await handle.disconnect();

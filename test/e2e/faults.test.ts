@@ -10,6 +10,7 @@ import { Sandbox } from 'e2b';
 import { Sandbox as OwnSandbox } from 'sandport';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { repeat } from '../support/shell.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ROUNDS = Number(process.env.SANDPORT_FAULT_ROUNDS ?? 0);
@@ -71,7 +72,7 @@ class Kept {
   static async create(server: SandportServer, runtime: Runtime): Promise<Kept> {
     const sandbox = await Sandbox.create({ ...server.options, timeoutMs: 3_600_000 });
     if (runtime === 'runc') return new Kept(sandbox, false);
-    const program = 'n=0; while sleep 0.05; do [ -e tick ] && { n=$((n+1)); rm tick; echo $n > out; }; done';
+    const program = `n=0; ${repeat(0.05, '[ -e tick ] && { n=$((n+1)); rm tick; echo $n > out; }')}`;
     await sandbox.commands.run(program, { background: true, timeoutMs: 0 });
     return new Kept(sandbox, true);
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox, SandboxNotFoundError } from 'e2b';
 import { SandportServer } from '../support/sandport-server.ts';
+import { repeat } from '../support/shell.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('pause with memory', () => {
@@ -32,7 +33,7 @@ describe('pause with memory', () => {
     await waitFor('the server answers', async () => (await fetch(url, { headers })).ok);
     // A shell with a variable and an open and deleted file.
     const shell = await sandbox.commands.run(
-      'count=7; exec 3>gone; echo kept >&3; rm gone; while sleep 0.05; do [ -e tick ] && { rm tick; count=$((count+1)); echo more >&3 && echo $count > out; }; done',
+      `count=7; exec 3>gone; echo kept >&3; rm gone; ${repeat(0.05, '[ -e tick ] && { rm tick; count=$((count+1)); echo more >&3 && echo $count > out; }')}`,
       { background: true, timeoutMs: 0 },
     );
     const bootId = await sandbox.files.read('/proc/sys/kernel/random/boot_id');

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import { processesOfSandboxes, runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { repeat } from '../support/shell.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 for (const runtime of runtimes) {
@@ -18,7 +19,7 @@ for (const runtime of runtimes) {
       const url = `https://${sandbox.getHost(3000)}/`;
       await waitFor('the server inside answers', async () => (await fetch(url)).ok);
       const seen: string[] = [];
-      const ticking = await sandbox.commands.run('i=0; while true; do i=$((i+1)); echo $i; sleep 0.1; done', {
+      const ticking = await sandbox.commands.run(`i=0; ${repeat(0.1, 'i=$((i+1)); echo $i')}`, {
         background: true,
         timeoutMs: 0,
         onStdout: (text) => void seen.push(text),

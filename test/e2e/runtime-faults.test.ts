@@ -12,6 +12,7 @@ import { Sandbox } from 'e2b';
 import { Sandbox as OwnSandbox } from 'sandport';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
+import { repeat } from '../support/shell.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MODES = ['fail', 'hang', 'killed', 'late'] as const;
@@ -150,7 +151,7 @@ exec ${real} "$@"
       test('a pause that fails leaves the sandbox running; in one that is paused nothing happens any more', async () => {
         const sandbox = await Sandbox.create(server.options);
         const { sandboxId } = sandbox;
-        const ticking = 'while sleep 0.01; do echo tick >> ticks; done';
+        const ticking = repeat(0.01, 'echo tick >> ticks');
         await sandbox.commands.run(ticking, { background: true, timeoutMs: 0 });
         const goesOn = async () => {
           const before = await ticksOf().catch(() => 0);

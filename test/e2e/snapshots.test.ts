@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox, SandboxNotFoundError } from 'e2b';
 import { SandportServer } from '../support/sandport-server.ts';
+import { repeat } from '../support/shell.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('snapshots and forks', () => {
@@ -85,7 +86,7 @@ describe('snapshots and forks', () => {
     const { options } = server;
     const parent = await Sandbox.create({ ...options, metadata: { family: 'one' } });
     await parent.commands.run('echo before > past');
-    const count = 'n=0; while sleep 0.05; do [ -e tick ] && { n=$((n+1)); echo $n > out; rm tick; }; done';
+    const count = `n=0; ${repeat(0.05, '[ -e tick ] && { n=$((n+1)); echo $n > out; rm tick; }')}`;
     const counter = await parent.commands.run(count, { background: true, timeoutMs: 0 });
     const forks = await parent.fork({ count: 3, timeoutMs: 120_000 });
     assert.equal(forks.length, 3);

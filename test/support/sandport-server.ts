@@ -8,14 +8,20 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import type { RuntimeName } from '@sandport/server/host/runtime/runtime';
 import { freePort, leftovers, requireRoot } from './machine.ts';
 import { purge } from './purge.ts';
 import { Hopeless, waitFor } from './wait-for.ts';
 
-const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../packages/cli/src/main.js', import.meta.url));
 const START_MS = 60_000;
 const STOP_MS = 90_000;
 const RELEASE_MS = 10_000;
+/**
+ * A sandbox that is started ahead of time and not used costs a test most under gVisor. So what is tested under both runtimes
+ * is so with sandboxes that were started ahead, as users have them, and with those that were not.
+ */
+const AHEAD: Readonly<Record<RuntimeName, readonly string[]>> = { runc: [], runsc: ['--warm', '0'] };
 
 export interface Connection {
   readonly domain: string;
@@ -51,7 +57,7 @@ export class SandportServer {
 
   /** Starts one and makes this process trust its authority. */
   static async start(
-    runtime: string,
+    runtime: RuntimeName,
     extra: readonly string[] = [],
     options: SandportServerOptions = {},
   ): Promise<SandportServer> {
@@ -59,7 +65,7 @@ export class SandportServer {
     const { home, addresses = ['127.0.0.1', '[::1]'], parent = tmpdir() } = options;
     const data = await mkdtemp(join(parent, 'sandport-test-'));
     const port = await freePort();
-    const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1'];
+    const args = ['up', '--data', data, '--runtime', runtime, '--gateways', '1', ...AHEAD[runtime]];
     const listen = addresses.flatMap((address) => ['--listen', `${address}:${port}`]);
     const env = { ...options.env, ...(home !== undefined && { SANDPORT_HOME: home }) };
     const server = new SandportServer(data, [...args, ...listen, ...extra], env);
