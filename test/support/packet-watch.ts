@@ -39,7 +39,7 @@ export class PacketWatch {
 
   /** When the last has arrived, by `performance.now()`; not more than reading it takes later than it was. */
   lastAt(): number {
-    const left = /expires ((?:\d+(?:m|s|ms))+)/.exec(this.#list())?.[1];
+    const left = /expires ((?:\d+(?:ms|m|s))+)/.exec(this.#list())?.[1];
     return left === undefined ? Number.NEGATIVE_INFINITY : performance.now() - (HOUR_MS - milliseconds(left));
   }
 
