@@ -2,7 +2,7 @@
 // bookkeeping, every 400 microseconds), which costs 3 to 4 per cent of a processor for every idle sandbox. Linux lets a
 // thread's timers be late by its timer slack, so that wake-ups fall together: an idle sandbox gets a generous one, and
 // loses it when it is used, or within a second of having work. What does not wait for a timer, such as a packet, is never
-// late by it. Many idle sandboxes get more of it than a few, so that what all of them cost together stays small.
+// late by it. Many idle sandboxes get more of it than a few, and sooner, so that what all of them cost together stays small.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -12,7 +12,7 @@ interface Step {
   /** How long a sandbox has been idle, milliseconds. */
   readonly afterMs: number;
   readonly slackMs: number;
-  /** Clock ticks (10 ms) of processor time within one look from which on it counts as busy at this slack. */
+  /** Clock ticks (10 ms) of processor time a second from which on it counts as busy at this slack. */
   readonly busyTicks: number;
   /** How many are idle for each processor, if the step is for many only. */
   readonly crowd?: number;
@@ -26,6 +26,9 @@ const STEPS: readonly Step[] = [
   { afterMs: 30_000, slackMs: 50, busyTicks: 2, crowd: 10 },
   { afterMs: 30_000, slackMs: 100, busyTicks: 2, crowd: 25 },
 ];
+/** Sandboxes for each processor, idle or not, from which on each is taken for idle in a fifth of the time. */
+const FULL = 5;
+const HASTE = 5;
 /** From which on a sandbox counts as idle. */
 const IDLE_STEP = 2;
 
@@ -48,22 +51,28 @@ export class IdleSlack {
   readonly #processors: number;
   /** How many are idle for each processor, as of the last look. */
   #crowd = 0;
+  #lookedAt: number;
 
   constructor({ now = () => performance.now(), processors = availableParallelism() }: Partial<IdleSlackOptions> = {}) {
     this.#now = now;
     this.#processors = processors;
+    this.#lookedAt = now();
   }
 
   /** Looks at the kernels that run, about once a second; those not named any more are forgotten. */
   observe(kernels: Iterable<ProcessIdentity>): void {
+    const now = this.#now();
+    // Where many are busy a look may come late, and none may be taken for busy for that: that would make it later still.
+    const seconds = Math.max(1, (now - this.#lookedAt) / 1000);
+    this.#lookedAt = now;
     const named = new Set<number>();
     for (const { pid, startTime } of kernels) {
       named.add(pid);
       const ticks = processorTicks(pid);
       if (ticks === undefined) continue;
       const known = this.#observed.get(pid);
-      if (known?.startTime === startTime) this.#compare(pid, known, ticks);
-      else this.#observed.set(pid, { startTime, ticks, idleSince: this.#now(), step: 0 });
+      if (known?.startTime === startTime) this.#compare(pid, known, { ticks, seconds });
+      else this.#observed.set(pid, { startTime, ticks, idleSince: now, step: 0 });
     }
     for (const pid of this.#observed.keys()) if (!named.has(pid)) this.#observed.delete(pid);
     const idle = [...this.#observed.values()].filter(({ step }) => step >= IDLE_STEP);
@@ -78,11 +87,13 @@ export class IdleSlack {
     if (known.step > 0 && isRunning(kernel)) this.#setStep(kernel.pid, known, 0);
   }
 
-  #compare(pid: number, known: Observed, ticks: number): void {
-    const now = this.#now();
-    if (ticks - known.ticks >= STEPS[known.step]!.busyTicks) known.idleSince = now;
+  #compare(pid: number, known: Observed, { ticks, seconds }: { ticks: number; seconds: number }): void {
+    const now = this.#lookedAt;
+    if (ticks - known.ticks >= STEPS[known.step]!.busyTicks * seconds) known.idleSince = now;
     known.ticks = ticks;
-    const idleFor = now - known.idleSince;
+    // Where there are many, five seconds of exact timers after each command are what all processors do.
+    const haste = this.#observed.size >= FULL * this.#processors ? HASTE : 1;
+    const idleFor = haste * (now - known.idleSince);
     const step = STEPS.findLastIndex(({ afterMs, crowd = 0 }) => idleFor >= afterMs && this.#crowd >= crowd);
     if (step !== known.step) this.#setStep(pid, known, step);
   }
