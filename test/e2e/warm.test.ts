@@ -19,7 +19,7 @@ for (const runtime of runtimes) {
     let server: SandportServer;
 
     before(async () => {
-      server = await SandportServer.start(runtime);
+      server = await SandportServer.start(runtime, ['--warm', '2']);
     });
     after(async () => {
       assert.deepEqual(await server.stop(), []);
