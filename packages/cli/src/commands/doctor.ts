@@ -10,7 +10,7 @@ export function addDoctorCommand(program: Command): void {
     .action(async (flags: ServerFlags) => {
       const { examine } = await import('@sandport/server/doctor/doctor');
       const { readSettings } = await import('@sandport/server/settings');
-      const findings = await examine(readSettings(serverOptions(flags)));
+      const findings = await examine(readSettings(serverOptions(flags)), { again: true });
       for (const { name, state, text, remedy } of findings) {
         console.log(`${marks[state]}  ${name}: ${text}`);
         if (remedy !== undefined) console.log(`        mend it with: ${remedy}`);

@@ -4,8 +4,12 @@ import type { Settings } from '../settings.ts';
 export interface Check {
   /** What is looked at, in a few words. */
   readonly name: string;
-  /** Returns what was found, or throws a Complaint. */
-  readonly run: (settings: Settings) => Promise<string>;
+  /**
+   * Returns what was found, or throws a Complaint.
+   *
+   * @param again whether to look also at what was found good since the machine was started, and takes long
+   */
+  readonly run: (settings: Settings, again: boolean) => Promise<string>;
 }
 
 /** What is wrong, and the command or step that mends it. */

@@ -17,12 +17,16 @@ export interface Finding {
 
 const checks = [...machineChecks, ...runtimeChecks, ...networkChecks];
 
-/** Runs every check, also after one has failed. */
-export async function examine(settings: Settings): Promise<Finding[]> {
+/**
+ * Runs every check, also after one has failed.
+ *
+ * @param options.again whether what takes long is looked at again where it was found good since the machine was started
+ */
+export async function examine(settings: Settings, { again }: { readonly again: boolean }): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { name, run } of checks) {
     try {
-      findings.push({ name, state: 'good', text: await run(settings) });
+      findings.push({ name, state: 'good', text: await run(settings, again) });
     } catch (error) {
       const complaint = error instanceof Complaint ? error : new Complaint(String(error), 'see the message');
       findings.push({
@@ -38,7 +42,7 @@ export async function examine(settings: Settings): Promise<Finding[]> {
 
 /** Throws `machine_not_ready` that names everything that is missing. */
 export async function checkMachine(settings: Settings): Promise<void> {
-  const bad = (await examine(settings)).filter(({ state }) => state === 'bad');
+  const bad = (await examine(settings, { again: false })).filter(({ state }) => state === 'bad');
   if (bad.length === 0) return;
   const lines = bad.map(({ name, text, remedy }) => `  ${name}: ${text}\n    mend it with: ${remedy}`);
   throw new SandportError('machine_not_ready', `this machine is not ready:\n${lines.join('\n')}`);

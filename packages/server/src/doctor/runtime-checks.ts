@@ -2,6 +2,7 @@
 import { findProgram } from '../host/find-program.ts';
 import { runCommand } from '../host/run-command.ts';
 import { type Check, Complaint } from './check.ts';
+import { FoundGood } from './found-good.ts';
 
 /** The first release known to work with the systrap platform here, as its date. */
 const OLDEST_RUNSC = 20_240_729;
@@ -17,6 +18,8 @@ const programs = {
   e2fsck: 'e2fsprogs',
   fsfreeze: 'util-linux',
 } as const;
+
+const foundGood = new FoundGood();
 
 export const runtimeChecks: readonly Check[] = [
   {
@@ -35,12 +38,14 @@ export const runtimeChecks: readonly Check[] = [
   },
   {
     name: 'systrap',
-    async run({ runtime }) {
+    async run({ runtime }, again) {
       if (runtime !== 'runsc') return 'not needed by runc';
+      if (!again && foundGood.has('systrap', 'runsc')) return 'gVisor has run a program before';
       const args = ['--platform=systrap', '--network=none', '--ignore-cgroups', '--rootless=false', 'do', '/bin/true'];
       await runCommand('runsc', args, { timeoutMs: 20_000 }).catch((error: Error) => {
         throw new Complaint(`gVisor does not run here: ${error.message}`, 'use --runtime runc, or another kernel');
       });
+      await foundGood.add('systrap', 'runsc');
       return 'gVisor runs a program';
     },
   },

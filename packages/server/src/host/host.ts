@@ -20,6 +20,7 @@ import { type EgressPolicy, EVERYTHING, OPEN } from './network/egress-policy.ts'
 import { NEIGHBOUR_ADDRESS, slotNames } from './network/slot.ts';
 import { Slots } from './network/slots.ts';
 import { type Identity, type Origin, type Placement, SANDBOX_HOSTNAME, type StartSource } from './placement.ts';
+import { RUN_DIRECTORY } from './run-directory.ts';
 import { IdleSlack } from './runtime/idle-slack.ts';
 import { Runc } from './runtime/runc.ts';
 import { createRunsc } from './runtime/runsc.ts';
@@ -67,7 +68,6 @@ interface WarmSandbox {
 
 const AGENT_START_MS = 30_000;
 const CLOSED: EgressPolicy = { ...OPEN, deny: [EVERYTHING] };
-const RUN_DIRECTORY = '/run/sandport';
 
 export class Host {
   readonly #options: HostOptions;
