@@ -9,7 +9,7 @@ import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MEMORY_MB = 512;
-const DISK_MB = 256;
+const DISK_MB = 128;
 
 for (const runtime of runtimes) {
   describe(`limits under ${runtime}`, () => {
@@ -181,8 +181,8 @@ print("made", made < 6000)
         await Promise.all(Array.from({ length: 20 }, () => sandbox.commands.run(`echo ${'x'.repeat(10_000)}`)));
       }
       await waitFor('all is written', async () => await sandbox.files.exists('done'), 120_000);
-      const { stdout } = await sandbox.commands.run('head -c 100M /dev/zero > room && stat -c %s room && rm room');
-      assert.equal(stdout, `${100 * 1024 * 1024}\n`, 'the disk of the sandbox has room');
+      const { stdout } = await sandbox.commands.run('head -c 64M /dev/zero > room && stat -c %s room && rm room');
+      assert.equal(stdout, `${64 * 1024 * 1024}\n`, 'the disk of the sandbox has room');
       const more = (await disk()) - before;
       assert(more < 4 * 1024 * 1024, `${more} bytes more are on the disk of the machine`);
       await sandbox.kill();
