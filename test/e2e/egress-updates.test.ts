@@ -1,5 +1,7 @@
 // When rules are in force: at once, whatever the sandbox does, and before anything runs.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
@@ -139,7 +141,8 @@ for (const runtime of runtimes) {
       const arrived = await send(origin, 'SNAP');
       const { snapshotId } = await origin.createSnapshot();
       await origin.kill();
-      await untilSilent(arrived);
+      // It is answered before its processes have ended.
+      await waitFor('it is gone', () => readdirSync(join(server.data, 'bundles')).length === 0);
       const before = arrived.count();
       const made = await Sandbox.create(snapshotId, { ...server.options, allowInternetAccess: false });
       const { stdout } = await made.commands.run(`pgrep -fc 'send.p[y]'; true`);
