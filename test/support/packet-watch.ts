@@ -37,10 +37,12 @@ export class PacketWatch {
     return Number(/counter packets (\d+)/.exec(this.#list())![1]);
   }
 
-  /** When the last has arrived, by `performance.now()`; not more than reading it takes later than it was. */
+  /** When the last has arrived, by `performance.now()`; later than it was by no more than reading takes. -Infinity: none has. */
   lastAt(): number {
-    const left = /expires ((?:\d+(?:ms|m|s))+)/.exec(this.#list())?.[1];
-    return left === undefined ? Number.NEGATIVE_INFINITY : performance.now() - (HOUR_MS - milliseconds(left));
+    const list = this.#list();
+    if (!list.includes('elements = ')) return Number.NEGATIVE_INFINITY;
+    const [, left] = /expires ((?:\d+(?:ms|h|m|s))+)/.exec(list)!;
+    return performance.now() - (HOUR_MS - milliseconds(left!));
   }
 
   #list(): string {
@@ -52,10 +54,10 @@ export class PacketWatch {
   }
 }
 
-/** Of a time as nft writes it: `59m58s868ms`. */
+/** Of a time as nft writes it: `59m58s868ms`, or `1h` where a packet has just arrived. */
 function milliseconds(time: string): number {
-  const of = { m: 60_000, s: 1000, ms: 1 };
-  return [...time.matchAll(/(\d+)(ms|m|s)/g)].reduce(
+  const of = { h: HOUR_MS, m: 60_000, s: 1000, ms: 1 };
+  return [...time.matchAll(/(\d+)(ms|h|m|s)/g)].reduce(
     (sum, [, digits, unit]) => sum + Number(digits) * of[unit as keyof typeof of],
     0,
   );
