@@ -4,6 +4,6 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { home } from '../../../scripts/setup/locations.js';
 
-// Where root keeps what it runs. Users who cannot write there have the command all the same.
+// Where root keeps what it runs, as the server's `compileCache` has it. Users who cannot write there have the command all the same.
 enableCompileCache(join(home, 'compiled'));
 await import('./program.ts');

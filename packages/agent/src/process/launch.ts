@@ -3,6 +3,7 @@ import { accessSync, constants, writeFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { PipedStdio, TerminalStdio } from '@sandport/native/posix-spawn';
 import { type ExitStatus, readStatus } from '@sandport/native/process-calls';
+import { findProgram } from '@sandport/native/program-path';
 import { StdioPipes } from '@sandport/native/stdio-pipes';
 import type { User } from '../access/users.ts';
 import { ConnectError } from '../connect/connect-error.ts';
@@ -11,7 +12,6 @@ import type { Libc } from '../native/libc.ts';
 import { libc, reaper } from '../native/system.ts';
 import { launchError } from './launch-error.ts';
 import type { InputKind, OutputKind, TerminalSize } from './messages.ts';
-import { findProgram } from './program-path.ts';
 
 export interface LaunchOptions {
   readonly cmd: string;

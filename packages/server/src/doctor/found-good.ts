@@ -1,8 +1,8 @@
 // What was found good since the machine was started: a start of the server need not find it again.
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { findProgram } from '@sandport/native/program-path';
 import { writeFileAtomically } from '../files.ts';
-import { findProgram } from '../host/find-program.ts';
 import { RUN_DIRECTORY } from '../host/run-directory.ts';
 
 export class FoundGood {
@@ -14,30 +14,26 @@ export class FoundGood {
 
   /** Whether it was found good with this very file as the program. */
   has(name: string, program: string): boolean {
-    const mark = markOf(program);
     try {
-      return mark !== undefined && readFileSync(join(this.#directory, name), 'utf8') === mark;
+      return readFileSync(join(this.#directory, name), 'utf8') === markOf(program);
     } catch {
       return false;
     }
   }
 
   async add(name: string, program: string): Promise<void> {
-    const mark = markOf(program);
-    if (mark === undefined) return;
     try {
       mkdirSync(this.#directory, { recursive: true });
-      await writeFileAtomically(join(this.#directory, name), mark, 0o600);
+      await writeFileAtomically(join(this.#directory, name), markOf(program), 0o600);
     } catch {
       // The next start looks again.
     }
   }
 }
 
-/** Another version is another file, or one that was written later. */
-function markOf(program: string): string | undefined {
-  const path = findProgram(program);
-  if (path === undefined) return undefined;
+/** Another version is another file, or one that was written later. Throws where there is no such program. */
+function markOf(program: string): string {
+  const path = findProgram(program, process.env.PATH, process.cwd());
   const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true });
   return [path, dev, ino, size, mtimeNs].join(' ');
 }

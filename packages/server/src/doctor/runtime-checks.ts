@@ -1,5 +1,5 @@
 // The programs that are run: the OCI runtime and what prepares its surroundings.
-import { findProgram } from '../host/find-program.ts';
+import { findProgram } from '@sandport/native/program-path';
 import { runCommand } from '../host/run-command.ts';
 import { type Check, Complaint } from './check.ts';
 import { FoundGood } from './found-good.ts';
@@ -18,6 +18,15 @@ const programs = {
   e2fsck: 'e2fsprogs',
   fsfreeze: 'util-linux',
 } as const;
+
+function isThere(program: string): boolean {
+  try {
+    findProgram(program, process.env.PATH, process.cwd());
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const foundGood = new FoundGood();
 
@@ -52,7 +61,7 @@ export const runtimeChecks: readonly Check[] = [
   {
     name: 'programs',
     async run() {
-      const missing = Object.entries(programs).filter(([program]) => findProgram(program) === undefined);
+      const missing = Object.entries(programs).filter(([program]) => !isThere(program));
       if (missing.length === 0) return Object.keys(programs).join(', ');
       const packages = new Set(missing.map(([, debianPackage]) => debianPackage));
       throw new Complaint(

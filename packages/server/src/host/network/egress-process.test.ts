@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,13 +17,16 @@ const ADDRESS = '198.19.248.1';
 async function startProcess(context: TestContext): Promise<{
   readonly egress: EgressProcess;
   readonly running: () => ProcessIdentity | undefined;
+  readonly compileCache: string;
 }> {
   const directory = await mkdtempDisposable(join(tmpdir(), 'sandport-egress-'));
   const socketPath = join(directory.path, 'egress.sock');
+  const compileCache = join(directory.path, 'compiled');
   const egress = new EgressProcess({
     socketPath,
     logPath: join(directory.path, 'egress.log'),
     settings: { nameservers: [], permitted: [], uid: 60_578, maxConnections: 10 },
+    compileCache,
     onPorts: async () => {},
     onError: () => {},
   });
@@ -31,8 +35,13 @@ async function startProcess(context: TestContext): Promise<{
     await directory[Symbol.asyncDispose]();
   });
   await egress.start([]);
-  return { egress, running: () => findProcesses((args) => args.includes(socketPath))[0] };
+  return { egress, running: () => findProcesses((args) => args.includes(socketPath))[0], compileCache };
 }
+
+test('what it was compiled to is kept for the next, before it runs as nobody', needsRoot, async (context) => {
+  const { compileCache } = await startProcess(context);
+  assert(globSync('*/*', { cwd: compileCache }).length > 10);
+});
 
 test('rules that a process does not take before it ends are those of the next', needsRoot, async (context) => {
   const { egress, running } = await startProcess(context);

@@ -51,6 +51,8 @@ export class IdleSlack {
   readonly #processors: number;
   /** How many are idle for each processor, as of the last look. */
   #crowd = 0;
+  /** By how much sooner each is taken for idle, as of the last look. */
+  #haste = 1;
   #lookedAt: number;
 
   constructor({ now = () => performance.now(), processors = availableParallelism() }: Partial<IdleSlackOptions> = {}) {
@@ -77,6 +79,8 @@ export class IdleSlack {
     for (const pid of this.#observed.keys()) if (!named.has(pid)) this.#observed.delete(pid);
     const idle = [...this.#observed.values()].filter(({ step }) => step >= IDLE_STEP);
     this.#crowd = idle.length / this.#processors;
+    // Where there are many, five seconds of exact timers after each command are what all processors do.
+    this.#haste = this.#observed.size >= FULL * this.#processors ? HASTE : 1;
   }
 
   /** Gives one its exact timers back at once, for what it is about to be asked. */
@@ -91,9 +95,7 @@ export class IdleSlack {
     const now = this.#lookedAt;
     if (ticks - known.ticks >= STEPS[known.step]!.busyTicks * seconds) known.idleSince = now;
     known.ticks = ticks;
-    // Where there are many, five seconds of exact timers after each command are what all processors do.
-    const haste = this.#observed.size >= FULL * this.#processors ? HASTE : 1;
-    const idleFor = haste * (now - known.idleSince);
+    const idleFor = this.#haste * (now - known.idleSince);
     const step = STEPS.findLastIndex(({ afterMs, crowd = 0 }) => idleFor >= afterMs && this.#crowd >= crowd);
     if (step !== known.step) this.#setStep(pid, known, step);
   }

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findProgram } from './find-program.ts';
+import { findProgram } from './program-path.ts';
 
 test('a program is the first file of its name that may be run', () => {
   const directory = mkdtempSync(join(tmpdir(), 'sandport-programs-'));
@@ -18,9 +18,9 @@ test('a program is the first file of its name that may be run', () => {
       writeFileSync(join(place, 'tool'), '');
       chmodSync(join(place, 'tool'), mode);
     }
-    assert.equal(findProgram('tool', `/nowhere:${first}:${second}:${third}`), join(third!, 'tool'));
-    assert.equal(findProgram('tool', `${first}:${second}`), undefined);
-    assert.equal(findProgram('other', `${first}:${second}:${third}`), undefined);
+    assert.equal(findProgram('tool', `/nowhere:${first}:${second}:${third}`, '/'), join(third!, 'tool'));
+    assert.throws(() => findProgram('tool', `${first}:${second}`, '/'), { code: 'EACCES' });
+    assert.throws(() => findProgram('other', `${first}:${second}:${third}`, '/'), { code: 'ENOENT' });
   } finally {
     rmSync(directory, { recursive: true });
   }
