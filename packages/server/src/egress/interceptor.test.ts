@@ -22,6 +22,8 @@ interface Intercepted {
   readonly port: number;
   /** Connections to the host so far. */
   readonly upstreams: Socket[];
+  /** Connections of the sandbox that are over. */
+  readonly ended: () => number;
 }
 
 async function listen(context: TestContext, onConnection: (socket: Socket) => void): Promise<number> {
@@ -49,6 +51,7 @@ async function intercept(
   }: { readonly times?: InterceptorTimes; readonly isSecure?: boolean; readonly transforms?: boolean } = {},
 ): Promise<Intercepted> {
   const upstreams: Socket[] = [];
+  let ended = 0;
   const upstreamPort = await listen(context, (socket) => {
     upstreams.push(socket);
     onUpstream(socket);
@@ -66,7 +69,7 @@ async function intercept(
     return socket.on('error', () => {}).pause();
   };
   const port = await listen(context, (socket) => {
-    void interceptor.serve({
+    const served = interceptor.serve({
       sandbox,
       socket,
       name: NAME,
@@ -75,6 +78,7 @@ async function intercept(
       transforms,
       dial,
     });
+    void served.then(() => ended++);
   });
   const open = async (): Promise<Socket> => {
     const socket = connect({ port, host: '127.0.0.1' });
@@ -85,7 +89,7 @@ async function intercept(
     );
     return socket;
   };
-  return { open, port, upstreams };
+  return { open, port, upstreams, ended: () => ended };
 }
 
 /** All that comes until the connection has ended. */
@@ -223,4 +227,13 @@ test('a request that is read for its upgrade alone gets no headers', timeout, as
   );
   assert.match(await seen.promise, /X-Api-Key: mine/);
   assert.doesNotMatch(await seen.promise, /secret/);
+});
+
+test('an upgrade that the host does not take up ends, though much was sent behind it', timeout, async (context) => {
+  const { open, ended } = await intercept(context, (socket) => socket.on('data', () => socket.write(OK)));
+  const socket = await open();
+  socket.write(`GET / HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+  socket.end(Buffer.alloc(500_000, 'x'));
+  assert.match(await received(socket), /^HTTP\/1\.1 200 OK/);
+  await waitUntil(() => ended() === 1, 'the end of the connection');
 });

@@ -21,6 +21,8 @@ const HANDSHAKE_MS = 10_000;
 const HEAD_MS = 30_000;
 const IDLE_MS = 620_000;
 const CHECK_MS = 5000;
+/** For a client that has been answered to have the answer, and to close. */
+const LINGER_MS = 1000;
 const MAX_HEAD = 65_536;
 /** Requests of one connection that are sent before the first of them is answered. */
 const MAX_PIPELINED = 32;
@@ -217,6 +219,10 @@ export class Interceptor {
     upstream.on('response', (incoming) => {
       // The host goes on without; what the sandbox has sent after the request is in no one's protocol.
       socket.end(headText(incoming));
+      // Nobody reads it any more: its end would not be noticed behind what it has sent.
+      socket.resume();
+      const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+      socket.once('close', () => clearTimeout(timer));
       incoming.resume();
     });
     upstream.on('upgrade', (incoming, outer, rest) => {
