@@ -13,6 +13,11 @@ export interface Library {
 
 interface Koffi {
   load(path: null): Library;
+  proto(prototype: string): unknown;
+  pointer(type: unknown): unknown;
+  /** @returns a pointer for C to call `callback` by, on this thread, for as long as the process lives */
+  register(callback: () => void, type: unknown): unknown;
+  /** Of the last call. */
   errno(): number;
 }
 

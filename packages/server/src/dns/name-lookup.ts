@@ -67,6 +67,12 @@ export class NameLookup {
     return (await this.ask(name, Type.a, asker))?.answer.addresses ?? [];
   }
 
+  /** As `addresses`, without a question; undefined when one would have to be asked. */
+  knownAddresses(name: string): readonly string[] | undefined {
+    const cached = this.#cache.get(`${Type.a} ${name}`);
+    return cached !== undefined && cached.until > performance.now() ? cached.answer.addresses : undefined;
+  }
+
   close(): void {
     this.#closing.abort();
   }

@@ -1,10 +1,9 @@
 // Opens the connection that a sandbox asked for: directly, or through the SOCKS5 proxy of its rules.
-import { connect, isIPv4, type Socket } from 'node:net';
+import { isIPv4 } from 'node:net';
 import type { NameLookup } from '../dns/name-lookup.ts';
 import type { SocksProxy } from '../host/network/egress-policy.ts';
 import { LightSocket } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
-import type { RelaySocket } from './relay-socket.ts';
 import type { SandboxEgress } from './sandbox-egress.ts';
 import { openTunnel } from './socks5.ts';
 
@@ -28,42 +27,35 @@ export class Dialler {
 
   /**
    * The address of `name` to connect to: the one that the sandbox chose where it belongs to the name, else another of
-   * the name's own. What the sandbox took for the name's address decides nothing.
+   * the name's own. What the sandbox took for the name's address decides nothing. It is there at once for a name that was
+   * looked up before.
    *
-   * @throws DialRefused
+   * @throws DialRefused, or rejects with it
    */
-  async addressOf(
+  addressOf(
     name: string,
     chosen: string,
     { sandbox, allowed }: { readonly sandbox: SandboxEgress; readonly allowed: (address: string) => boolean },
-  ): Promise<string> {
-    const addresses = await this.#lookup.addresses(name, sandbox.address);
-    if (addresses.length === 0) throw new DialRefused('the name has no address');
-    const reachable = addresses.filter(allowed);
-    if (reachable.length === 0) throw new DialRefused('the address of the name is not allowed');
-    return reachable.includes(chosen) ? chosen : reachable[0]!;
+  ): string | Promise<string> {
+    const known = this.#lookup.knownAddresses(name);
+    if (known !== undefined) return choose(known, chosen, allowed);
+    return this.#lookup.addresses(name, sandbox.address).then((addresses) => choose(addresses, chosen, allowed));
   }
 
   /**
-   * As `dial`, and as lightly as the other side of the relay is.
+   * Connects, in time. Rejects when there is no connection.
    *
-   * @param speaksFirst whether something is written as soon as there is a connection
+   * @param speaksFirst whether something is written to the target as soon as there is a connection
    */
-  dialFor(
-    other: RelaySocket,
-    sandbox: SandboxEgress,
-    { target, speaksFirst }: { readonly target: Target; readonly speaksFirst: boolean },
-  ): Promise<RelaySocket> {
-    const isLight = other instanceof LightSocket && sandbox.policy.proxy === undefined;
-    if (!isLight) return this.dial(sandbox, target);
-    return LightSocket.dial(target.address, target.port, { timeoutMs: DIAL_MS, speaksFirst });
+  dial(sandbox: SandboxEgress, target: Target, speaksFirst: boolean): Promise<LightSocket> {
+    const { proxy } = sandbox.policy;
+    if (proxy === undefined) return LightSocket.dial(target.address, target.port, { timeoutMs: DIAL_MS, speaksFirst });
+    return this.#dialThrough(proxy, sandbox, target);
   }
 
-  /** Connects, in time. The socket is paused. Throws when there is no connection. */
-  async dial(sandbox: SandboxEgress, target: Target): Promise<Socket> {
-    const { proxy } = sandbox.policy;
-    if (proxy === undefined) return open(target);
-    const socket = await open({ address: await this.#proxyAddress(sandbox, proxy), port: proxy.port });
+  async #dialThrough(proxy: SocksProxy, sandbox: SandboxEgress, target: Target): Promise<LightSocket> {
+    const address = await this.#proxyAddress(sandbox, proxy);
+    const socket = await LightSocket.dial(address, proxy.port, { timeoutMs: DIAL_MS, speaksFirst: true });
     const timer = setTimeout(() => socket.destroy(), DIAL_MS);
     try {
       const host = target.name ?? target.address;
@@ -85,21 +77,10 @@ export class Dialler {
   }
 }
 
-function open({ address, port }: Destination): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port, noDelay: true, allowHalfOpen: true, keepAlive: true });
-    const timer = setTimeout(() => socket.destroy(new Error('the host did not answer in time')), DIAL_MS);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      socket.off('error', onError);
-      socket.on('error', () => {});
-      socket.pause();
-      resolve(socket);
-    });
-    const onError = (error: Error): void => {
-      clearTimeout(timer);
-      reject(error);
-    };
-    socket.once('error', onError);
-  });
+function choose(addresses: readonly string[], chosen: string, allowed: (address: string) => boolean): string {
+  if (addresses.length === 0) throw new DialRefused('the name has no address');
+  if (addresses.includes(chosen) && allowed(chosen)) return chosen;
+  const other = addresses.find(allowed);
+  if (other === undefined) throw new DialRefused('the address of the name is not allowed');
+  return other;
 }

@@ -4,10 +4,17 @@
 const NAME =
   /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*(?=[a-z0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
+/** Of the last call: the requests of one connection name one host, and those of many mostly do. */
+let lastText = '';
+let lastName: string | undefined;
+
 /** In lower case and without the root's dot; undefined for what is no name of a host. */
 export function readHostName(text: string): string | undefined {
+  if (text === lastText) return lastName;
   const name = text.toLowerCase().replace(/\.$/, '');
-  return NAME.test(name) ? name : undefined;
+  lastName = NAME.test(name) ? name : undefined;
+  lastText = text;
+  return lastName;
 }
 
 /** A name, or `*.` and a name; `*` alone only where `every` is set. Undefined for anything else. */

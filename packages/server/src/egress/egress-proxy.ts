@@ -1,15 +1,15 @@
 // Takes the connections that the packet filter redirects, each under the rules of the sandbox that it comes from.
-import { createServer, type Server } from 'node:net';
 import type { Dialler } from './dialler.ts';
 import type { Interceptor } from './interceptor.ts';
-import { takeLightSockets } from './light-socket.ts';
+import { LightListener } from './light-listener.ts';
+import type { LightSocket } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
-import { type InnerSocket, ProxiedConnection } from './proxied-connection.ts';
+import { ProxiedConnection } from './proxied-connection.ts';
 import type { SandboxEgress } from './sandbox-egress.ts';
 
 export interface EgressProxyOptions {
   readonly sandboxOf: (address: string) => SandboxEgress | undefined;
-  readonly originalDestination: (socket: InnerSocket) => Destination | undefined;
+  readonly originalDestination: (socket: LightSocket) => Destination | undefined;
   readonly dialler: Dialler;
   readonly interceptor: Interceptor;
   /** Of one sandbox at once. */
@@ -18,34 +18,33 @@ export interface EgressProxyOptions {
 
 export class EgressProxy {
   readonly #options: EgressProxyOptions;
-  readonly #server: Server;
-  #port = 0;
+  #listener: LightListener | undefined;
 
   constructor(options: EgressProxyOptions) {
     this.#options = options;
-    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true });
-    this.#server.on('connection', (socket) => this.#accept(socket));
   }
 
-  async listen(port = 0): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, '0.0.0.0', 4096, resolve);
-    });
-    takeLightSockets(this.#server, (socket) => this.#accept(socket));
-    this.#port = (this.#server.address() as { port: number }).port;
-    return this.#port;
+  /**
+   * Returns the port.
+   *
+   * @param port 0: any
+   * @throws Error when it is taken
+   */
+  listen(port = 0): number {
+    this.#listener = new LightListener('0.0.0.0', port, (socket) => this.#accept(socket));
+    return this.#listener.port;
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => void this.#server.close(() => resolve()));
+  /** Takes no more; those that it has go on. */
+  close(): void {
+    this.#listener?.close();
   }
 
-  #accept(socket: InnerSocket): void {
+  #accept(socket: LightSocket): void {
     const sandbox = this.#options.sandboxOf(socket.remoteAddress ?? '');
     const destination = this.#options.originalDestination(socket);
     // Without a redirection the destination is this listener itself.
-    if (sandbox === undefined || destination === undefined || destination.port === this.#port) {
+    if (sandbox === undefined || destination === undefined || destination.port === this.#listener?.port) {
       socket.resetAndDestroy();
       return;
     }

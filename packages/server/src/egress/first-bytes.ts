@@ -3,7 +3,7 @@ import { Parse } from '../gateway/http1/field-table.ts';
 import { RequestHead } from '../gateway/http1/request-head.ts';
 import { looksLikeTls, MAX_CLIENT_HELLO, readClientHello } from './client-hello.ts';
 import { readHostName } from './domain-pattern.ts';
-import type { RelaySocket } from './relay-socket.ts';
+import type { LightSocket, SocketOwner } from './light-socket.ts';
 
 /** From the connection to its last byte of a TLS hello or request head. */
 const FIRST_BYTES_MS = 10_000;
@@ -25,34 +25,52 @@ export interface Beginning {
   readonly bytes: Buffer;
 }
 
-/** Undefined when the connection ended before. The socket is paused. */
-export function readBeginning(socket: RelaySocket): Promise<Beginning | undefined> {
+/** Undefined when the connection ended before. Nobody owns it then. */
+export function readBeginning(socket: LightSocket): Promise<Beginning | undefined> {
   return new Promise((resolve) => {
-    let bytes: Buffer = NOTHING;
-    let chunks = 0;
-    const finish = (first: FirstBytes | undefined): void => {
-      clearTimeout(timer);
-      socket.off('data', onData);
-      socket.off('end', onEnd);
-      socket.off('close', onEnd);
-      socket.pause();
-      resolve(first && { first, bytes });
-    };
-    const onEnd = (): void => finish(undefined);
-    const onData = (chunk: Buffer): void => {
-      chunks++;
-      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-      const result = inspect(bytes);
-      if (result !== undefined) finish(result);
-      else if (bytes.length >= MAX_HEAD || chunks >= MAX_CHUNKS)
-        finish({ protocol: 'other', reason: 'the first message is too long' });
-    };
-    const timer = setTimeout(() => finish({ protocol: 'other', reason: 'it names no host' }), FIRST_BYTES_MS);
-    socket.on('data', onData);
-    socket.on('end', onEnd);
-    socket.on('close', onEnd);
+    socket.owner = new BeginningReader(socket, resolve);
     socket.resume();
   });
+}
+
+class BeginningReader implements SocketOwner {
+  readonly #socket: LightSocket;
+  readonly #resolve: (beginning: Beginning | undefined) => void;
+  readonly #timer: NodeJS.Timeout;
+  #bytes = NOTHING;
+  #chunks = 0;
+
+  constructor(socket: LightSocket, resolve: (beginning: Beginning | undefined) => void) {
+    this.#socket = socket;
+    this.#resolve = resolve;
+    this.#timer = setTimeout(() => this.#finish({ protocol: 'other', reason: 'it names no host' }), FIRST_BYTES_MS);
+  }
+
+  onData(length: number, buffer: Buffer): void {
+    this.#chunks++;
+    const chunk = Buffer.from(buffer.subarray(0, length));
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    const result = inspect(this.#bytes);
+    if (result !== undefined) this.#finish(result);
+    else if (this.#bytes.length >= MAX_HEAD || this.#chunks >= MAX_CHUNKS)
+      this.#finish({ protocol: 'other', reason: 'the first message is too long' });
+  }
+
+  onEnd(): void {
+    this.#finish(undefined);
+  }
+
+  onClose(): void {
+    this.#finish(undefined);
+  }
+
+  onDrain(): void {}
+
+  #finish(first: FirstBytes | undefined): void {
+    clearTimeout(this.#timer);
+    if (this.#socket.owner === this) this.#socket.owner = undefined;
+    this.#resolve(first && { first, bytes: this.#bytes });
+  }
 }
 
 /** Undefined when more bytes are needed. */

@@ -1,138 +1,120 @@
-// A TCP connection on Node's own handle, with what a relay uses of a `net.Socket` under the same names: making, driving and
-// ending two of those costs more than all else that Node does for a relayed connection.
-import { EventEmitter } from 'node:events';
-import { closeSync } from 'node:fs';
-import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
+// A TCP connection on its descriptor. It does what a relay needs of a `net.Socket`, under the same names: making, driving
+// and ending two of those would cost more than all else that is done for a relayed connection.
+import { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { sharedBuffer } from '../gateway/read-buffers.ts';
-import type { Reader } from '../gateway/read-into.ts';
 import {
-  type ShutdownRequest,
-  type TcpHandle as StreamHandle,
-  streamWrap,
-  takeConnections,
-  type WriteRequest,
-} from '../gateway/tcp-handle.ts';
-import { nativeSockets, openSocket } from './native-sockets.ts';
-import type { RelaySocket } from './relay-socket.ts';
+  Errno,
+  IPPROTO_TCP,
+  lastError,
+  nativeSockets,
+  openSocket,
+  SO_ERROR,
+  SO_LINGER,
+  SOCKADDR_IN_BYTES,
+  SOL_SOCKET,
+  setOption,
+  TCP_NODELAY,
+  TCP_QUICKACK,
+  writeSocketAddress,
+} from './native-sockets.ts';
+import { Ready, sharedPoller, type Watcher } from './poller.ts';
+import { probeForPeer } from './probe.ts';
 
-interface TcpHandle extends StreamHandle {
-  readonly fd: number;
-  open(fd: number): number;
-  connect(request: ConnectRequest, address: string, port: number): number;
-  setNoDelay(on: boolean): number;
-  setKeepAlive(on: boolean, seconds: number): number;
+/** Whoever has a connection at the time, and is told of what happens to it. */
+export interface SocketOwner {
+  /** `buffer` holds what was read in its first `length` bytes, during the call only. */
+  onData(length: number, buffer: Buffer): void;
+  /** The other end sends no more. */
+  onEnd(): void;
+  /** Nothing is left to be written, where `write` said that there was much. */
+  onDrain(): void;
+  /** It is over, in order or not. */
+  onClose(): void;
 }
 
-interface ConnectRequest {
-  oncomplete?: (status: number) => void;
+interface PendingWrite {
+  readonly data: Buffer;
+  /** Of `data`, that have left. */
+  sent: number;
+  readonly written: (() => void) | undefined;
 }
 
-interface TcpWrap {
-  readonly TCP: new (type: number) => TcpHandle;
-  readonly TCPConnectWrap: new () => ConnectRequest;
-  readonly constants: { readonly SOCKET: number };
-}
-
-interface OwnedHandle extends TcpHandle {
-  [SOCKET]: LightSocket;
-}
-
-interface PendingWrite extends WriteRequest {
-  socket: LightSocket;
-  /** Keeps the bytes until they have left. */
-  data: Buffer;
-  bytes: number;
-  written: (() => void) | undefined;
-}
-
-const SOCKET = Symbol('socket');
-// What the handle calls, and nobody else.
-const read = Symbol('read');
-const wrote = Symbol('wrote');
-const shut = Symbol('shut');
-const UV_EOF = -4095;
+const INCOMING = Ready.read | Ready.readHangUp | Ready.urgent;
+const BROKEN = Ready.hangUp | Ready.error;
+const READABLE = INCOMING | BROKEN;
 /** sys/socket.h */
 const SHUT_WR = 1;
+const MSG_NOSIGNAL = 0x4000;
 /** More is not written before this much has left. */
 const WRITE_BUFFER = 65_536;
-/** How long a silent peer is waited for before the kernel asks for it. */
-const PROBE_MS = 600_000;
+/** Until others have their turn. */
+const READS_AT_ONCE = 4;
 /** For what has arrived to be read when nothing can be written any more; whoever is to have it may be slow. */
 const DEAF_MS = 60_000;
+/** `struct linger`: closing throws away what has not left, and resets the connection. */
+const RESET = Int32Array.of(1, 0);
+/** What is put behind it comes soon, and is cheaper than by `queueMicrotask`. */
+const SETTLED = Promise.resolve();
+const peer = Buffer.alloc(SOCKADDR_IN_BYTES);
 
-const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kBytesWritten, kLastWriteWasAsync } =
-  streamWrap ?? ({} as NonNullable<typeof streamWrap>);
-const tcpWrap = findTcpWrap();
-
-function findTcpWrap(): TcpWrap | undefined {
-  try {
-    const { binding } = process as unknown as { binding?: (name: string) => Partial<TcpWrap> };
-    const found = binding?.('tcp_wrap');
-    const known = typeof found?.TCP === 'function' && typeof found.TCPConnectWrap === 'function';
-    return known && Number.isInteger(found.constants?.SOCKET) ? (found as TcpWrap) : undefined;
-  } catch {
-    return undefined;
-  }
+/** When whatever is under way with it is done. */
+function tellOfEnd(owner: SocketOwner): void {
+  void SETTLED.then(() => owner.onClose());
 }
 
-/** @returns false where this Node has no such handles: the server goes on emitting `connection` */
-export function takeLightSockets(server: Server, accept: (socket: LightSocket) => void): boolean {
-  if (tcpWrap === undefined) return false;
-  return takeConnections(server, PROBE_MS, (handle) => accept(new LightSocket(handle as TcpHandle)));
+function systemError(call: string, code: number): Error {
+  return new Error(`${call} ${getSystemErrorName(-code)}`);
 }
 
-/** @param status a negative error number */
-function reason(status: number): string {
-  return `connect ${getSystemErrorName(status)}`;
-}
-
-/**
- * The last part of the handshake leaves with the first bytes: one packet less, and a server that wakes once in place of
- * twice. A server that speaks first would wait for it.
- */
-function saveHandshakeAck(handle: TcpHandle): void {
-  const fd = openSocket();
-  // Connecting then opens one as ever, or says why there is none.
-  if (fd >= 0 && handle.open(fd) !== 0) closeSync(fd);
-}
-
-/** A write that is done at once leaves its request as it was, which is most of them. */
-let spareWrite: WriteRequest | undefined;
-
-export class LightSocket extends EventEmitter implements RelaySocket {
+export class LightSocket implements Watcher {
   destroyed = false;
+  /** Whether the owner was told that the other end sends no more. */
   readableEnded = false;
+  /** Bytes that are written and have not left the process. */
   writableLength = 0;
   writableNeedDrain = false;
-  readonly #handle: OwnedHandle;
-  #reader: Reader | undefined;
-  #buffer: Buffer = sharedBuffer;
-  /** Whether the handle reads. */
-  #reading = false;
+  /** In dotted form; of one that was accepted. */
+  readonly remoteAddress: string | undefined;
+  #fd: number;
+  /** Where to read next. */
+  readBuffer: Buffer = sharedBuffer;
+  #owner: SocketOwner | undefined;
+  /** Whether there may be something to read. */
+  #isReadable = false;
+  /** Whether the kernel has the other end's last byte. */
+  #isComplete = false;
+  /** Whether a read may bring less than there is. */
+  #isChoppy = false;
   #flowing = false;
   /** What came while nobody wanted it. */
   #held: Buffer | undefined;
   #received = false;
+  #pending: PendingWrite[] = [];
+  #waitsForRoom = false;
   #ending = false;
   #finished = false;
   #isDeaf = false;
   #deafTimer: NodeJS.Timeout | undefined;
+  /** Of one that is being dialled. */
+  #connected: ((error?: Error) => void) | undefined;
   /** Of one that was dialled: until it is old enough to be probed. */
   #youth: NodeJS.Timeout | undefined;
   /** Whether the kernel may hold a small write back while another is under way. */
   #holdsBack: boolean;
   #hasWritten = false;
 
-  /** @param youth set for one that inherits nothing from a listener; whoever sets it calls `probe` when it is over */
-  constructor(handle: TcpHandle, youth?: NodeJS.Timeout) {
-    super();
-    this.#youth = youth;
-    this.#holdsBack = youth !== undefined;
-    this.#handle = handle as OwnedHandle;
-    this.#handle[SOCKET] = this;
-    this.#handle.onread = onRead;
-    handle.useUserBuffer(sharedBuffer);
+  private constructor(fd: number, options: { readonly remoteAddress?: string; readonly holdsBack: boolean }) {
+    this.#fd = fd;
+    this.remoteAddress = options.remoteAddress;
+    this.#holdsBack = options.holdsBack;
+  }
+
+  /** Takes over a descriptor that was accepted, and has from its listener how it holds back and probes. */
+  static accepted(fd: number, remoteAddress: string): LightSocket {
+    const socket = new LightSocket(fd, { remoteAddress, holdsBack: false });
+    socket.#watch(INCOMING);
+    return socket;
   }
 
   /**
@@ -146,69 +128,78 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     port: number,
     { timeoutMs, speaksFirst }: { readonly timeoutMs: number; readonly speaksFirst: boolean },
   ): Promise<LightSocket> {
-    const { TCP, TCPConnectWrap, constants } = tcpWrap!;
     return new Promise((resolve, reject) => {
-      const handle = new TCP(constants.SOCKET);
-      let socket: LightSocket | undefined;
-      let hasFailed = false;
-      const fail = (message: string): void => {
-        hasFailed = true;
-        clearTimeout(timer);
-        handle.close();
-        reject(new Error(message));
+      const fd = openSocket();
+      if (fd < 0) return reject(systemError('socket', lastError()));
+      // The last part of the handshake leaves with the first bytes: one packet less, and a server that wakes once in
+      // place of twice. A server that speaks first would wait for it.
+      if (speaksFirst) setOption(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+      writeSocketAddress(peer, address, port);
+      const result = nativeSockets().connect(fd, peer, SOCKADDR_IN_BYTES);
+      const code = result === 0 ? 0 : lastError();
+      if (code !== 0 && code !== Errno.inProgress) {
+        nativeSockets().close(fd);
+        return reject(systemError('connect', code));
+      }
+      const socket = new LightSocket(fd, { holdsBack: true });
+      socket.#watch(INCOMING | Ready.write);
+      socket.#waitsForRoom = true;
+      socket.#youth = setTimeout(() => socket.#onAge(), timeoutMs);
+      socket.#connected = (error) => {
+        if (error === undefined) return resolve(socket);
+        socket.destroy();
+        reject(error);
       };
-      const timer = setTimeout(() => {
-        if (socket === undefined) fail('the host did not answer in time');
-        else socket.#probe();
-      }, timeoutMs);
-      const request = new TCPConnectWrap();
-      request.oncomplete = (status) => {
-        if (hasFailed) return;
-        if (status !== 0) return fail(reason(status));
-        socket = new LightSocket(handle, timer);
-        resolve(socket);
-      };
-      if (speaksFirst) saveHandshakeAck(handle);
-      const result = handle.connect(request, address, port);
-      if (result !== 0) fail(reason(result));
     });
   }
 
+  #watch(events: number): void {
+    try {
+      sharedPoller().add(this.#fd, events, this);
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+
   /** From now on the kernel asks for a peer that is silent. */
-  #probe(): void {
-    if (!this.destroyed) this.#handle.setKeepAlive(true, PROBE_MS / 1000);
+  #onAge(): void {
+    if (this.#connected !== undefined) this.#onConnected(new Error('the host did not answer in time'));
+    else if (!this.destroyed) probeForPeer(this.#fd);
+  }
+
+  #onConnected(error?: Error): void {
+    const connected = this.#connected;
+    this.#connected = undefined;
+    connected?.(error);
   }
 
   /** Small writes leave at once from now on, also those that others make to the descriptor. */
   holdNothingBack(): void {
     if (!this.#holdsBack || this.destroyed) return;
     this.#holdsBack = false;
-    this.#handle.setNoDelay(true);
+    setOption(this.#fd, IPPROTO_TCP, TCP_NODELAY, 1);
   }
 
   /** Negative when it has none any more. */
   get fd(): number {
-    return this.#handle.fd;
+    return this.#fd;
   }
 
-  get remoteAddress(): string | undefined {
-    const out: { address?: string } = {};
-    this.#handle.getpeername(out);
-    return out.address;
+  /** It is paused, and tells nobody, until it has an owner that resumes it. */
+  get owner(): SocketOwner | undefined {
+    return this.#owner;
   }
 
-  /** From now on what is read goes to `reader`, and not to listeners of `data`. */
-  readInto(first: Buffer, reader: Reader): void {
-    this.#reader = reader;
-    if (first === this.#buffer) return;
-    this.#buffer = first;
-    this.#handle.useUserBuffer(first);
+  set owner(owner: SocketOwner | undefined) {
+    this.#flowing = false;
+    this.readableEnded = false;
+    if (!this.destroyed) this.#owner = owner;
+    else if (owner !== undefined) tellOfEnd(owner);
   }
 
   pause(): void {
     this.#flowing = false;
-    // Into a reader's buffer nothing may be read. Else one read more is held, as most who pause go on before it comes.
-    if (this.#reader !== undefined) this.#stop();
   }
 
   resume(): void {
@@ -216,43 +207,55 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     this.#flowing = true;
     const held = this.#held;
     this.#held = undefined;
-    const next = held === undefined ? undefined : this.#deliver(held, held.length);
-    if (next !== undefined) this.#handle.useUserBuffer(next);
+    if (held !== undefined) this.#owner?.onData(held.length, held);
     if (!this.#flowing || this.destroyed) return;
-    if (this.#received) {
-      this.#end();
-    } else if (!this.#reading) {
-      this.#reading = true;
-      if (this.#handle.readStart() !== 0) this.destroy();
-    }
+    if (this.#received) this.#end();
+    else if (this.#isReadable) sharedPoller().again(this.#fd);
   }
 
+  /** Has `bytes` read again, before all else. */
+  putBack(bytes: Buffer): void {
+    if (bytes.length > 0) this.#held = this.#held === undefined ? bytes : Buffer.concat([bytes, this.#held]);
+  }
+
+  /**
+   * Returns whether more may be written before the owner is told that nothing is left.
+   *
+   * @param written called when `data` is no longer needed
+   */
   write(data: Buffer | string, written?: () => void): boolean {
-    if (this.destroyed || this.#ending || this.#isDeaf) {
-      written?.();
-      return true;
-    }
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    const sent = this.#sendNow(bytes);
+    if (sent === bytes.length) written?.();
+    else this.#sendLater({ data: bytes, sent, written });
+    return !this.writableNeedDrain;
+  }
+
+  /** As `write`, of bytes that are valid during the call only. */
+  writeCopy(bytes: Buffer): boolean {
+    const sent = this.#sendNow(bytes);
+    if (sent < bytes.length) this.#sendLater({ data: Buffer.from(bytes.subarray(sent)), sent: 0, written: undefined });
+    return !this.writableNeedDrain;
+  }
+
+  /** Returns how many of the bytes are done with. */
+  #sendNow(bytes: Buffer): number {
+    if (this.destroyed || this.#ending || this.#isDeaf) return bytes.length;
     // The first is not held back, as nothing is under way.
     if (this.#hasWritten) this.holdNothingBack();
     this.#hasWritten = true;
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    const request = spareWrite ?? new WriteWrap();
-    spareWrite = undefined;
-    if (this.#handle.writeBuffer(request, bytes) !== 0) {
-      this.#deafen();
-      written?.();
-      return true;
-    }
-    if (streamBaseState[kLastWriteWasAsync] === 0) {
-      spareWrite = request;
-      written?.();
-      return true;
-    }
-    const pending = { socket: this, data: bytes, bytes: streamBaseState[kBytesWritten]!, written };
-    Object.assign(request, { ...pending, oncomplete: onWritten } satisfies PendingWrite);
-    this.writableLength += pending.bytes;
+    if (this.#pending.length > 0) return 0;
+    const sent = this.#send(bytes);
+    if (sent >= 0) return sent;
+    this.#deafen();
+    return bytes.length;
+  }
+
+  #sendLater(write: PendingWrite): void {
+    this.#pending.push(write);
+    this.writableLength += write.data.length - write.sent;
     this.writableNeedDrain ||= this.writableLength >= WRITE_BUFFER;
-    return !this.writableNeedDrain;
+    this.#waitForRoom();
   }
 
   end(): void {
@@ -260,102 +263,153 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     this.#ending = true;
     // Closing says it too, where nothing more is to be read.
     if (this.readableEnded && this.writableLength === 0) this.destroy();
-    else if (this.#isDeaf) this[shut]();
-    else this.#shutDown();
-  }
-
-  #shutDown(): void {
-    // With nothing before it, it is one call to the kernel; a request costs more, and an event when it is done.
-    if (this.writableLength === 0) {
-      nativeSockets().shutdown(this.fd, SHUT_WR);
-      this[shut]();
-      return;
-    }
-    const request: ShutdownRequest & { socket?: LightSocket } = new ShutdownWrap();
-    request.socket = this;
-    request.oncomplete = onShutdown as (this: ShutdownRequest) => void;
-    if (this.#handle.shutdown(request) !== 0) this[shut]();
+    else if (this.writableLength === 0) this.#shutDown();
   }
 
   destroy(): void {
     if (this.destroyed) return;
-    this.#die();
-    this.#handle.close();
+    this.destroyed = true;
+    this.writableLength = 0;
+    clearTimeout(this.#deafTimer);
+    clearTimeout(this.#youth);
+    const fd = this.#fd;
+    this.#fd = -1;
+    sharedPoller().remove(fd, { closes: true });
+    nativeSockets().close(fd);
+    const owner = this.#owner;
+    this.#owner = undefined;
+    if (owner !== undefined) tellOfEnd(owner);
   }
 
   resetAndDestroy(): void {
     if (this.destroyed) return;
-    this.#die();
-    // libuv refuses to reset what is being shut down, and Node would then never close it.
-    if (this.#ending && !this.#finished) this.#handle.close();
-    else this.#handle.reset();
+    nativeSockets().setsockopt(this.#fd, SOL_SOCKET, SO_LINGER, RESET, RESET.byteLength);
+    this.destroy();
   }
 
   /**
-   * Goes on as a socket of `node:net`, paused, with `first` and what is held back in it.
+   * Goes on as a socket of `node:net`, paused, with what is held back in it. Nothing may be left to be written.
    *
-   * @throws Error when it is destroyed: TLS on top of a handle that is closed would end the process
+   * @throws Error when it is destroyed: TLS on top of a descriptor that is closed would end the process
    */
-  toSocket(first: Buffer): Socket {
+  toSocket(): Socket {
     if (this.destroyed) throw new Error('the connection is closed');
-    this.#stop();
-    // The handle is the socket's from here on.
+    this.holdNothingBack();
+    if (this.#youth !== undefined) probeForPeer(this.#fd);
+    sharedPoller().remove(this.#fd, { closes: false });
+    // It is read when it is resumed: TLS on top of it reads from the descriptor by itself.
+    const options = { fd: this.#fd, readable: true, writable: true, allowHalfOpen: true, pauseOnCreate: true };
+    const socket = new Socket(options).pause();
+    // The descriptor is the socket's from here on.
+    this.#fd = -1;
     this.destroyed = true;
-    const options: Omit<SocketConstructorOpts, 'handle'> & { handle: TcpHandle; pauseOnCreate: true } = {
-      handle: this.#handle,
-      allowHalfOpen: true,
-      pauseOnCreate: true,
-      // The handle reads into a given buffer for good. What reads from the handle itself, as TLS does, has its own.
-      onread: {
-        buffer: sharedBuffer,
-        callback: (length: number, buffer: Uint8Array) => socket.push(Buffer.from(buffer.subarray(0, length))),
-      },
-    };
-    const socket = new Socket(options as object);
-    const bytes = this.#held === undefined ? first : Buffer.concat([first, this.#held]);
-    if (bytes.length > 0) socket.unshift(bytes);
+    clearTimeout(this.#youth);
+    if (this.#held !== undefined) socket.unshift(this.#held);
     return socket;
   }
 
-  [read](): Buffer | undefined {
-    const length = streamBaseState[kReadBytesOrError]!;
-    if (length === 0 || this.destroyed) return undefined;
-    if (length > 0) {
-      if (this.#flowing) return this.#deliver(this.#buffer, length);
-      this.#stop();
-      this.#held = Buffer.from(this.#buffer.subarray(0, length));
-    } else if (length === UV_EOF) {
-      this.#received = true;
-      if (this.#flowing) this.#end();
-    } else {
-      this.destroy();
+  ready(events: number): void {
+    if (this.destroyed) return;
+    if (this.#connected !== undefined) {
+      if (events === 0) return;
+      this.#onConnected((events & BROKEN) === 0 ? undefined : this.#error());
+      if (this.destroyed) return;
     }
-    return undefined;
+    if ((events & READABLE) !== 0) {
+      this.#isReadable = true;
+      if ((events & Ready.readHangUp) !== 0) this.#isComplete = true;
+      // A read stops at what is urgent (tcp(7)), and of what is broken the last one says how.
+      if ((events & (Ready.urgent | BROKEN)) !== 0) this.#isChoppy = true;
+    }
+    if ((events & (Ready.write | BROKEN)) !== 0 && this.#pending.length > 0) this.#sendPending();
+    if (this.#isReadable) this.#read();
   }
 
-  /** @returns the buffer for the next read; undefined: the same as before */
-  #deliver(buffer: Buffer, length: number): Buffer | undefined {
-    if (this.#reader === undefined) {
-      this.emit('data', Buffer.from(buffer.subarray(0, length)));
-      return undefined;
+  failed(): void {
+    this.destroy();
+  }
+
+  /** Of a connection that has come to nothing. */
+  #error(): Error | undefined {
+    const value = Int32Array.of(0);
+    nativeSockets().getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, value, Int32Array.of(value.byteLength));
+    return value[0] === 0 ? undefined : systemError('connect', value[0]!);
+  }
+
+  /** What there is, as long as somebody wants it. */
+  #read(): void {
+    for (let reads = 0; this.#isReadable && !this.#received && !this.destroyed; reads++) {
+      const owner = this.#flowing ? this.#owner : undefined;
+      // With nobody to have it one read is held, so that it is noticed when all is over; with an owner that waits, none.
+      if (owner === undefined && (this.#owner !== undefined || this.#held !== undefined)) return;
+      if (reads === READS_AT_ONCE) {
+        sharedPoller().again(this.#fd);
+        return;
+      }
+      const buffer = owner === undefined ? sharedBuffer : this.readBuffer;
+      const length = nativeSockets().read(this.#fd, buffer, buffer.length);
+      if (length < 0) {
+        const code = lastError();
+        if (code === Errno.tryAgain) this.#isReadable = false;
+        else if (code !== Errno.interrupted) this.destroy();
+        continue;
+      }
+      // Less than there is room for is all that there is: what comes next is told, and nothing comes behind the last byte.
+      if (length < buffer.length && !this.#isChoppy) {
+        this.#isReadable = false;
+        this.#received = this.#isComplete;
+      }
+      if (length === 0) this.#received = true;
+      else if (owner !== undefined) owner.onData(length, buffer);
+      else this.#held = Buffer.from(buffer.subarray(0, length));
+      if (this.#received && this.#flowing && !this.destroyed && !this.readableEnded) this.#end();
     }
-    this.#reader.read(length, buffer);
-    if (this.destroyed) return undefined;
-    const next = this.#reader.next();
-    if (next !== undefined) this.#buffer = next;
-    return next;
   }
 
   #end(): void {
     this.readableEnded = true;
-    this.emit('end');
+    this.#owner?.onEnd();
     if (this.#finished) this.destroy();
   }
 
-  #stop(): void {
-    if (!this.#reading || this.destroyed) return;
-    this.#reading = false;
-    this.#handle.readStop();
+  /** Returns how much has left; negative when nothing can any more. */
+  #send(bytes: Buffer): number {
+    const sent = nativeSockets().send(this.#fd, bytes, bytes.length, MSG_NOSIGNAL);
+    if (sent >= 0) return sent;
+    const code = lastError();
+    return code === Errno.tryAgain || code === Errno.interrupted ? 0 : -1;
+  }
+
+  #waitForRoom(): void {
+    if (this.#waitsForRoom) return;
+    this.#waitsForRoom = true;
+    sharedPoller().change(this.#fd, INCOMING | Ready.write);
+  }
+
+  #sendPending(): void {
+    while (this.#pending.length > 0) {
+      const next = this.#pending[0]!;
+      const rest = next.sent === 0 ? next.data : next.data.subarray(next.sent);
+      const sent = this.#send(rest);
+      if (sent < 0) {
+        this.#deafen();
+        return;
+      }
+      next.sent += sent;
+      this.writableLength -= sent;
+      if (sent < rest.length) return;
+      this.#pending.shift();
+      next.written?.();
+      if (this.destroyed || this.#isDeaf) return;
+    }
+    this.#drain();
+    if (this.#ending && !this.#finished) this.#shutDown();
+  }
+
+  #shutDown(): void {
+    if (!this.#isDeaf) nativeSockets().shutdown(this.#fd, SHUT_WR);
+    this.#finished = true;
+    if (this.readableEnded) this.destroy();
   }
 
   /**
@@ -366,53 +420,18 @@ export class LightSocket extends EventEmitter implements RelaySocket {
     if (this.#isDeaf) return;
     this.#isDeaf = true;
     this.#deafTimer = setTimeout(() => this.destroy(), DEAF_MS);
+    const dropped = this.#pending;
+    this.#pending = [];
     this.writableLength = 0;
+    for (const { written } of dropped) written?.();
+    if (this.destroyed) return;
     this.#drain();
+    if (this.#ending && !this.#finished) this.#shutDown();
   }
 
   #drain(): void {
-    if (!this.writableNeedDrain || this.writableLength > 0 || this.#ending) return;
+    if (!this.writableNeedDrain || this.writableLength > 0) return;
     this.writableNeedDrain = false;
-    this.emit('drain');
+    this.#owner?.onDrain();
   }
-
-  #die(): void {
-    this.destroyed = true;
-    this.writableLength = 0;
-    clearTimeout(this.#deafTimer);
-    clearTimeout(this.#youth);
-    // The kernel's part is over with the call that follows; to be told so by the handle costs an event.
-    queueMicrotask(() => this.emit('close'));
-  }
-
-  [wrote](bytes: number, status: number): void {
-    if (this.destroyed || this.#isDeaf) return;
-    if (status < 0) {
-      this.#deafen();
-      return;
-    }
-    this.writableLength -= bytes;
-    this.#drain();
-  }
-
-  [shut](): void {
-    this.#finished = true;
-    if (this.readableEnded) this.destroy();
-  }
-}
-
-// Shared by all connections. Node calls them with the handle or the request as `this`.
-
-function onRead(this: StreamHandle): Buffer | undefined {
-  return (this as OwnedHandle)[SOCKET][read]();
-}
-
-function onWritten(this: WriteRequest, status: number): void {
-  const { socket, bytes, written } = this as PendingWrite;
-  written?.();
-  socket[wrote](bytes, status);
-}
-
-function onShutdown(this: { readonly socket: LightSocket }): void {
-  this.socket[shut]();
 }

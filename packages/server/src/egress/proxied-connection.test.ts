@@ -15,7 +15,7 @@ import { Dialler } from './dialler.ts';
 import { EgressProxy } from './egress-proxy.ts';
 import { Interceptor } from './interceptor.ts';
 import { LeafCertificates } from './leaf-certificates.ts';
-import type { InnerSocket } from './proxied-connection.ts';
+import type { LightSocket } from './light-socket.ts';
 import { ReachableRanges, SandboxEgress } from './sandbox-egress.ts';
 
 const NAME = 'allowed.test';
@@ -32,7 +32,7 @@ interface Waiting extends AsyncDisposable {
   readonly client: Socket;
   readonly sandbox: SandboxEgress;
   /** The proxy's end of the client's connection, as it was accepted. */
-  readonly accepted: InnerSocket;
+  readonly accepted: LightSocket;
   /** Has the nameserver answer. */
   readonly answer: () => void;
 }
@@ -56,7 +56,7 @@ async function waiting(policy: EgressPolicy, first: Buffer | string): Promise<Wa
   const sandbox = new SandboxEgress({ address: '127.0.0.1', policy }, new ReachableRanges([]));
   const lookup = new NameLookup([nameserver]);
   resources.defer(() => lookup.close());
-  let accepted: InnerSocket | undefined;
+  let accepted: LightSocket | undefined;
   const proxy = new EgressProxy({
     sandboxOf: () => sandbox,
     // The packet filter's part, which knows it of redirected connections only.
@@ -68,7 +68,7 @@ async function waiting(policy: EgressPolicy, first: Buffer | string): Promise<Wa
     interceptor: new Interceptor(new LeafCertificates()),
     maxConnections: 100,
   });
-  const port = await proxy.listen();
+  const port = proxy.listen();
   resources.defer(() => proxy.close());
   resources.defer(() => cutAll(sandbox));
   const client = connect(port, '127.0.0.1');

@@ -3,15 +3,11 @@ import type { Socket } from 'node:net';
 import { type Dialler, DialRefused, type Target } from './dialler.ts';
 import { type FirstBytes, readBeginning } from './first-bytes.ts';
 import type { Interceptor } from './interceptor.ts';
-import { LightSocket } from './light-socket.ts';
+import type { LightSocket } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
-import type { RelaySocket } from './relay-socket.ts';
 import { RequestGuard } from './request-guard.ts';
 import type { Cuttable, SandboxEgress } from './sandbox-egress.ts';
 import { splice } from './splice.ts';
-
-/** Of the sandbox's side. */
-export type InnerSocket = Socket | LightSocket;
 
 const PORTS = { http: 80, tls: 443 } as const;
 const WEB_PORTS: readonly number[] = Object.values(PORTS);
@@ -19,26 +15,30 @@ const NO_NAME: { readonly first: FirstBytes; readonly bytes?: undefined } = {
   first: { protocol: 'other', reason: 'the address is not allowed' },
 };
 
+const NOTHING = Buffer.alloc(0);
+
 export class ProxiedConnection implements Cuttable {
   readonly #sandbox: SandboxEgress;
-  #socket: InnerSocket;
+  readonly #light: LightSocket;
+  /** The same as a socket, where the connection is read and not only passed on. */
+  #socket: Socket | undefined;
   readonly #destination: Destination;
   readonly #dialler: Dialler;
   readonly #interceptor: Interceptor;
-  #outer: RelaySocket | undefined;
+  #outer: LightSocket | undefined;
   /** What it was let through as. */
   #target: Target | undefined;
   #proxy: unknown;
 
   constructor(parts: {
     readonly sandbox: SandboxEgress;
-    readonly socket: InnerSocket;
+    readonly socket: LightSocket;
     readonly destination: Destination;
     readonly dialler: Dialler;
     readonly interceptor: Interceptor;
   }) {
     this.#sandbox = parts.sandbox;
-    this.#socket = parts.socket;
+    this.#light = parts.socket;
     this.#destination = parts.destination;
     this.#dialler = parts.dialler;
     this.#interceptor = parts.interceptor;
@@ -47,7 +47,6 @@ export class ProxiedConnection implements Cuttable {
   /** Ends when the connection has ended. */
   async run(): Promise<void> {
     this.#sandbox.connections.add(this);
-    this.#socket.on('error', () => {});
     try {
       await this.#serve();
     } catch (error) {
@@ -59,7 +58,8 @@ export class ProxiedConnection implements Cuttable {
   }
 
   cut(): void {
-    this.#socket.resetAndDestroy();
+    this.#light.resetAndDestroy();
+    this.#socket?.resetAndDestroy();
     this.#outer?.resetAndDestroy();
   }
 
@@ -75,7 +75,7 @@ export class ProxiedConnection implements Cuttable {
     const sandbox = this.#sandbox;
     if (!sandbox.allowsAddressOfName(address)) return this.#refuse(undefined, 'the address is not on the internet');
     const asks = sandbox.needsNames && (!sandbox.allowsAddress(address) || WEB_PORTS.includes(port));
-    const beginning = asks ? await readBeginning(this.#socket) : NO_NAME;
+    const beginning = asks ? await readBeginning(this.#light) : NO_NAME;
     if (beginning === undefined) return this.cut();
     const { first, bytes } = beginning;
     const name = first.protocol === 'other' ? undefined : first.name;
@@ -92,45 +92,34 @@ export class ProxiedConnection implements Cuttable {
     if (name !== undefined && (byName || transform !== undefined) && !(byName && this.#proxy !== undefined)) {
       const allowed = (one: string): boolean =>
         byName ? sandbox.allowsAddressOfName(one) : sandbox.allowsAddress(one);
+      const found = this.#dialler.addressOf(name, address, { sandbox, allowed });
       this.#target = {
         ...this.#target,
-        address: await this.#dialler.addressOf(name, address, { sandbox, allowed }),
+        address: typeof found === 'string' ? found : await found,
       };
-      if (this.#socket.destroyed) return;
+      if (this.#light.destroyed) return;
     }
     sandbox.traffic.connections++;
     const isPlain = byName && first.protocol === 'http';
     if (name !== undefined && (transform !== undefined || (isPlain && first.isUpgrade))) {
-      const socket = this.#asSocket(bytes);
+      this.#light.putBack(bytes ?? NOTHING);
+      this.#socket = asSocket(this.#light);
       return this.#interceptor.serve({
         sandbox,
-        socket,
+        socket: this.#socket,
         name,
         isSecure: first.protocol === 'tls',
         port,
         transforms,
-        dial: () => this.#dialler.dial(sandbox, this.#target!),
+        dial: async () => asSocket(await this.#dialler.dial(sandbox, this.#target!, true)),
       });
     }
     const speaksFirst = bytes !== undefined;
-    this.#outer = await this.#dialler.dialFor(this.#socket, sandbox, { target: this.#target, speaksFirst });
-    if (this.#socket.destroyed) return this.cut();
+    this.#outer = await this.#dialler.dial(sandbox, this.#target, speaksFirst);
+    if (this.#light.destroyed) return this.cut();
     // Plain requests of a connection may each name another host.
-    const guarded = isPlain ? { guard: new RequestGuard(name!), refusal: refusal(name!) } : undefined;
-    await splice(this.#socket, this.#outer, sandbox.traffic, { first: bytes, ...guarded });
-  }
-
-  /** With what was read of it in it again. */
-  #asSocket(bytes: Buffer | undefined): Socket {
-    const inner = this.#socket;
-    if (inner instanceof LightSocket) {
-      const socket = inner.toSocket(bytes ?? Buffer.alloc(0));
-      socket.on('error', () => {});
-      this.#socket = socket;
-      return socket;
-    }
-    if (bytes !== undefined) inner.unshift(bytes);
-    return inner;
+    const guarded = isPlain ? { guard: new RequestGuard(name!), refusal: () => refusal(name!) } : undefined;
+    await splice(this.#light, this.#outer, sandbox.traffic, { first: bytes, ...guarded });
   }
 
   #refuse(name: string | undefined, reason: string): void {
@@ -142,6 +131,12 @@ export class ProxiedConnection implements Cuttable {
     const { address, port } = this.#destination;
     this.#sandbox.deny({ protocol: 'tcp', name: name ?? this.#sandbox.nameOf(address), address, port, reason });
   }
+}
+
+function asSocket(light: LightSocket): Socket {
+  const socket = light.toSocket();
+  socket.on('error', () => {});
+  return socket;
 }
 
 function refusal(name: string): string {

@@ -1,5 +1,5 @@
 // The client's side of SOCKS5 (RFC 1928) with user and password (RFC 1929). What the proxy says is bounded.
-import type { Socket } from 'node:net';
+import type { LightSocket, SocketOwner } from './light-socket.ts';
 
 const VERSION = 5;
 const NO_AUTHENTICATION = 0;
@@ -15,13 +15,13 @@ export interface SocksCredentials {
 }
 
 /**
- * Has the proxy at the other end of a connected socket dial `host`. The socket is then the tunnel, and paused.
+ * Has the proxy at the other end of a connection dial `host`. The connection is then the tunnel, and nobody owns it.
  *
  * @param host a name, which the proxy resolves, or an IPv4 address
  * @throws Error that says what the proxy answered
  */
 export async function openTunnel(
-  socket: Socket,
+  socket: LightSocket,
   { username, password }: SocksCredentials,
   { host, port, isName }: { readonly host: string; readonly port: number; readonly isName: boolean },
 ): Promise<void> {
@@ -59,38 +59,50 @@ function bytesOf(address: string): number[] {
 }
 
 /** Reads exactly so many bytes, and puts back what came after. */
-class SocketReader {
-  readonly #socket: Socket;
+class SocketReader implements SocketOwner {
+  readonly #socket: LightSocket;
   #received: Buffer = Buffer.alloc(0);
   #wanted = 0;
   #resolve: ((bytes: Buffer) => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
-  readonly #onData = (chunk: Buffer): void => {
-    this.#received = Buffer.concat([this.#received, chunk]);
-    this.#check();
-  };
-  readonly #onClose = (): void => this.#reject?.(new Error('the egress proxy closed the connection'));
 
-  constructor(socket: Socket) {
+  constructor(socket: LightSocket) {
     this.#socket = socket;
-    socket.on('data', this.#onData).on('end', this.#onClose).on('close', this.#onClose).resume();
+    socket.owner = this;
   }
 
   read(length: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      if (this.#socket.destroyed) return reject(new Error('the egress proxy closed the connection'));
       this.#wanted = length;
       this.#resolve = resolve;
       this.#reject = reject;
       this.#check();
+      if (this.#resolve === undefined) return;
+      if (this.#socket.destroyed || this.#socket.readableEnded) this.onClose();
+      else this.#socket.resume();
     });
   }
 
   release(): void {
-    this.#socket.off('data', this.#onData).off('end', this.#onClose).off('close', this.#onClose);
-    this.#socket.pause();
-    if (this.#received.length > 0) this.#socket.unshift(this.#received);
+    if (this.#socket.owner === this) this.#socket.owner = undefined;
+    this.#socket.putBack(this.#received);
   }
+
+  onData(length: number, buffer: Buffer): void {
+    this.#received = Buffer.concat([this.#received, buffer.subarray(0, length)]);
+    this.#check();
+  }
+
+  onEnd(): void {
+    this.onClose();
+  }
+
+  onClose(): void {
+    // Whoever waits for nothing has nothing to reject.
+    this.#reject?.(new Error('the egress proxy closed the connection'));
+  }
+
+  onDrain(): void {}
 
   #check(): void {
     if (this.#resolve === undefined || this.#received.length < this.#wanted) return;
@@ -99,6 +111,7 @@ class SocketReader {
     const resolve = this.#resolve;
     this.#resolve = undefined;
     this.#reject = undefined;
+    this.#socket.pause();
     resolve(bytes);
   }
 }

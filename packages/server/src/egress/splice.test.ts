@@ -6,12 +6,12 @@ import { readdirSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sharedBuffer } from '../gateway/read-buffers.ts';
 import { waitUntil } from '../gateway/testing/wait-until.ts';
 import { MAX_PIPES } from './kernel-pipe.ts';
-import { LightSocket, takeLightSockets } from './light-socket.ts';
+import { LightListener } from './light-listener.ts';
+import { LightSocket } from './light-socket.ts';
 import { nativeSockets, unacknowledgedBytes } from './native-sockets.ts';
-import { readPastWriteErrors } from './read-past-write-errors.ts';
-import type { RelaySocket } from './relay-socket.ts';
 import { RequestGuard } from './request-guard.ts';
 import { type ByteCount, splice } from './splice.ts';
 
@@ -21,48 +21,39 @@ const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
+/** bits/socket.h */
+const MSG_OOB = 1;
 const LARGE = Buffer.alloc(400_000, 'answer ');
-
-type Kind = 'on sockets' | 'on handles';
 
 interface Relayed {
   readonly client: Socket;
-  readonly inner: RelaySocket;
-  readonly outer: RelaySocket;
+  readonly inner: LightSocket;
+  readonly outer: LightSocket;
   readonly server: Socket;
 }
 
 /** Both sides of a relay, with what stands at their other ends. Nothing is read yet. */
-async function relayed(kind: Kind, resources: AsyncDisposableStack): Promise<Relayed> {
-  const [client, inner] = await accepted(kind, resources);
-  const [outer, server] = await dialled(kind, resources);
+async function relayed(resources: AsyncDisposableStack): Promise<Relayed> {
+  const [client, inner] = await accepted(resources);
+  const [outer, server] = await dialled(resources);
   return { client, inner, outer, server };
 }
 
-async function accepted(kind: Kind, resources: AsyncDisposableStack): Promise<[Socket, RelaySocket]> {
-  const { server, port } = await listening();
-  const taken = Promise.withResolvers<RelaySocket>();
-  if (kind === 'on handles') assert(takeLightSockets(server, taken.resolve), 'this Node has no such handles');
-  else server.once('connection', taken.resolve);
-  const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+async function accepted(resources: AsyncDisposableStack): Promise<[Socket, LightSocket]> {
+  const taken = Promise.withResolvers<LightSocket>();
+  const listener = new LightListener('127.0.0.1', 0, taken.resolve);
+  const near = connect({ port: listener.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   const [far] = await Promise.all([taken.promise, once(near, 'connect')]);
   near.pause();
-  server.close();
+  listener.close();
   keep(resources, near, far);
   return [near, far];
 }
 
-async function dialled(kind: Kind, resources: AsyncDisposableStack): Promise<[RelaySocket, Socket]> {
+async function dialled(resources: AsyncDisposableStack): Promise<[LightSocket, Socket]> {
   const { server, port } = await listening();
   const connection = once(server, 'connection') as Promise<[Socket]>;
-  let near: RelaySocket;
-  if (kind === 'on handles') {
-    near = await dial(port);
-  } else {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-    await once(socket, 'connect');
-    near = socket.pause();
-  }
+  const near = await dial(port);
   const [far] = await connection;
   server.close();
   keep(resources, near, far);
@@ -86,25 +77,50 @@ async function listening(): Promise<{ server: Server; port: number }> {
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-function keep(resources: AsyncDisposableStack, ...sockets: readonly RelaySocket[]): void {
+function keep(resources: AsyncDisposableStack, ...sockets: readonly (Socket | LightSocket)[]): void {
   for (const socket of sockets) {
-    socket.on('error', () => {});
+    if (socket instanceof Socket) socket.on('error', () => {});
     resources.defer(() => void socket.destroy());
   }
 }
 
+interface Drained {
+  readonly text: string;
+  /** `end`, or what there was in its place. */
+  readonly end: string;
+}
+
 /** What arrives until the end, and with what it ends. */
-async function drain(socket: RelaySocket): Promise<{ readonly text: string; readonly end: string }> {
+async function drain(socket: Socket): Promise<Drained> {
   const chunks: Buffer[] = [];
   return new Promise((resolve) => {
     const finish = (end: string): void => resolve({ text: Buffer.concat(chunks).toString(), end });
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     const onError = (error: NodeJS.ErrnoException): void => finish(error.code ?? error.message);
-    if (socket instanceof Socket && socket.errored !== null) return onError(socket.errored);
+    if (socket.errored !== null) return onError(socket.errored);
     socket.on('end', () => finish('end'));
-    if (socket instanceof Socket) socket.on('error', onError);
+    socket.on('error', onError);
     socket.resume();
   });
+}
+
+/** The same of one end of a relay that nobody else has. */
+async function drainLight(socket: LightSocket): Promise<Drained> {
+  const chunks: Buffer[] = [];
+  return new Promise((resolve) => {
+    const finish = (end: string): void => resolve({ text: Buffer.concat(chunks).toString(), end });
+    socket.owner = {
+      onData: (length, buffer) => void chunks.push(Buffer.from(buffer.subarray(0, length))),
+      onEnd: () => finish('end'),
+      onClose: () => finish('close'),
+      onDrain: () => {},
+    };
+    socket.resume();
+  });
+}
+
+function closed(socket: LightSocket): Promise<void> {
+  return waitUntil(() => socket.destroyed, 'the end of a connection');
 }
 
 /** Of any size, so that some are moved and others written. */
@@ -156,202 +172,240 @@ async function untilAtMost(wanted: number, count: () => number): Promise<void> {
 }
 
 async function acknowledged(socket: Socket): Promise<void> {
-  while (unacknowledgedBytes(socket) > 0) await delay(5);
+  const { _handle: handle } = socket as unknown as { _handle: { fd: number } };
+  while (socket.writableLength + unacknowledgedBytes(handle.fd) > 0) await delay(5);
 }
 
-for (const kind of ['on sockets', 'on handles'] as const)
-  describe(`a relay ${kind}`, () => {
-    test('what arrived is read though its sender has hung up and nothing can be written any more', async () => {
-      await using resources = new AsyncDisposableStack();
-      const [near, far] = await dialled(kind, resources);
-      if (near instanceof Socket) readPastWriteErrors(near);
-      far.end('answer');
-      await once(far, 'finish');
-      far.destroy();
-      // The first is answered with a reset, those after it fail.
-      for (let turn = 0; turn < 20; turn++) {
-        near.write('more of the request');
-        await delay(2);
-      }
-      assert.deepEqual(await drain(near), { text: 'answer', end: 'end' });
-      const closed = new Promise<void>((resolve) => near.once('close', resolve));
-      near.end();
-      await closed;
-    });
-
-    test('an answer comes whole, and then the end, when its server closes while the client still sends', async () => {
-      await using resources = new AsyncDisposableStack();
-      const { client, inner, outer, server } = await relayed(kind, resources);
-      const count = { sentBytes: 0, receivedBytes: 0 };
-      const spliced = splice(inner, outer, count);
-      server.end(LARGE);
-      await acknowledged(server);
-      server.destroy();
-      for (let turn = 0; turn < 20; turn++) {
-        client.write('more of the request');
-        await delay(2);
-      }
-      const { text, end } = await drain(client);
-      assert.equal(text, LARGE.toString());
-      assert.equal(end, 'end');
-      client.end();
-      await spliced;
-      assert.equal(count.receivedBytes, LARGE.length);
-    });
-
-    test('a reset does not overtake what was sent before it', async () => {
-      await using resources = new AsyncDisposableStack();
-      for (const direction of ['down', 'up']) {
-        const { client, inner, outer, server } = await relayed(kind, resources);
-        const [sender, receiver] = direction === 'down' ? [server, client] : [client, server];
-        const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
-        sender.write(LARGE);
-        await acknowledged(sender);
-        const closed = new Promise<void>((resolve) => (direction === 'down' ? outer : inner).once('close', resolve));
-        sender.resetAndDestroy();
-        await closed;
-        const { text, end } = await drain(receiver);
-        assert.equal(text.length, LARGE.length, direction);
-        assert.equal(end, 'ECONNRESET', direction);
-        await spliced;
-      }
-    });
-
-    test('each half ends by itself, with all that was sent on it', async () => {
-      await using resources = new AsyncDisposableStack();
-      const { client, inner, outer, server } = await relayed(kind, resources);
-      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
-      server.end('goodbye');
-      assert.deepEqual(await drain(client), { text: 'goodbye', end: 'end' });
-      client.end(LARGE);
-      assert.deepEqual(await drain(server), { text: LARGE.toString(), end: 'end' });
-      await spliced;
-    });
-
-    test('megabytes pass in both directions at once, unchanged, also with a look at them', async () => {
-      const bytes = 5_000_000;
-      const head = `POST / HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: ${bytes}\r\n\r\n`;
-      const body = Buffer.alloc(
-        bytes,
-        Array.from({ length: 251 }, (_, index) => String.fromCharCode(index % 128)).join(''),
-      );
-      for (const guard of [undefined, new RequestGuard('allowed.test')]) {
-        await using resources = new AsyncDisposableStack();
-        const { client, inner, outer, server } = await relayed(kind, resources);
-        const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { first: Buffer.from(head), guard });
-        client.end(body);
-        server.end(body);
-        const [down, up] = await Promise.all([drain(client), drain(server)]);
-        assert(down.text === body.toString() && down.end === 'end');
-        assert(up.text === head + body.toString() && up.end === 'end');
-        await spliced;
-      }
-    });
-
-    test('a large body reaches a reader that stops again and again, unchanged and counted', async () => {
-      await using resources = new AsyncDisposableStack();
-      const { client, inner, outer, server } = await relayed(kind, resources);
-      const body = randomBytes(30_000_000);
-      const count = { sentBytes: 0, receivedBytes: 0 };
-      const spliced = splice(inner, outer, count);
-      sendInPieces(client, body);
-      sendInPieces(server, body);
-      const received = await Promise.all([readHaltingly(client, count), readHaltingly(server, count)]);
-      for (const one of received) {
-        let at = 0;
-        while (at < body.length && one[at] === body[at]) at++;
-        const idx = at < body.length ? body.indexOf(one.subarray(at, at + 32)) : 0;
-        assert(
-          one.equals(body),
-          `${one.length} of ${body.length}, differs at ${at}, what is there is at ${idx}, one back ${one.length - at}`,
-        );
-      }
-      await spliced;
-      assert.deepEqual(count, { sentBytes: body.length, receivedBytes: body.length });
-    });
-
-    test('relays that are cut in the midst of large bodies leave no descriptors', async () => {
-      const before = openDescriptors();
-      const body = randomBytes(30_000_000);
-      for (let turn = 0; turn < 50; turn++) {
-        await using resources = new AsyncDisposableStack();
-        const { inner, outer, server } = await relayed(kind, resources);
-        const count = { sentBytes: 0, receivedBytes: 0 };
-        const spliced = splice(inner, outer, count);
-        server.end(body);
-        await untilStuck(count);
-        assert(count.receivedBytes < body.length);
-        inner.resetAndDestroy();
-        outer.resetAndDestroy();
-        await spliced;
-      }
-      await untilAtMost(before + 2 * MAX_PIPES, openDescriptors);
-    });
-
-    test('a refusal arrives behind the answers before it, though the client goes on sending', async () => {
-      await using resources = new AsyncDisposableStack();
-      const { client, inner, outer, server } = await relayed(kind, resources);
-      const guard = new RequestGuard('allowed.test');
-      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: 'refused' });
-      client.write('GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n');
-      const sending = setInterval(() => client.write('GET /3 HTTP/1.1\r\nHost: allowed.test\r\n\r\n'), 1);
-      resources.defer(() => clearInterval(sending));
-      const asked = await drain(server);
-      assert.deepEqual(asked, { text: 'GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\n', end: 'end' });
-      server.end('answer ');
-      assert.deepEqual(await drain(client), { text: 'answer refused', end: 'end' });
-      clearInterval(sending);
-      client.end();
-      await spliced;
-    });
-
-    test('a head that has begun and does not end is cut in time, and between heads there is time', async () => {
-      await using resources = new AsyncDisposableStack();
-      const { client, inner, outer, server } = await relayed(kind, resources);
-      const guard = new RequestGuard('allowed.test');
-      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 100 });
-      const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
-      const asked = drain(server);
-      // Each piece ends one head and begins another.
-      for (let count = 0; count < 5; count++) {
-        client.write(request.slice(count === 0 ? 0 : 10) + request.slice(0, 10));
-        await delay(50);
-      }
-      client.write(request.slice(10));
-      await delay(300);
-      assert(!inner.destroyed, 'nothing has begun');
-      client.write(request + request.slice(0, 10));
-      await drain(client);
-      await spliced;
-      assert.equal((await asked).text, request.repeat(7));
-    });
-
-    test('one side may be a socket and the other a handle', async () => {
-      await using resources = new AsyncDisposableStack();
-      const [client, inner] = await accepted(kind, resources);
-      const [outer, server] = await dialled(kind === 'on handles' ? 'on sockets' : 'on handles', resources);
-      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
-      client.end(LARGE);
-      server.end(LARGE);
-      const both = await Promise.all([drain(client), drain(server)]);
-      for (const { text, end } of both) assert(text === LARGE.toString() && end === 'end');
-      await spliced;
-    });
+describe('a relay', () => {
+  test('what arrived is read though its sender has hung up and nothing can be written any more', async () => {
+    await using resources = new AsyncDisposableStack();
+    const [near, far] = await dialled(resources);
+    far.end('answer');
+    await once(far, 'finish');
+    far.destroy();
+    // The first is answered with a reset, those after it fail.
+    for (let turn = 0; turn < 20; turn++) {
+      near.write('more of the request');
+      await delay(2);
+    }
+    assert.deepEqual(await drainLight(near), { text: 'answer', end: 'end' });
+    near.end();
+    await closed(near);
   });
 
-/** A connection on a handle that has been read once, and is paused. */
+  test('an answer comes whole, and then the end, when its server closes while the client still sends', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const count = { sentBytes: 0, receivedBytes: 0 };
+    const spliced = splice(inner, outer, count);
+    server.end(LARGE);
+    await acknowledged(server);
+    server.destroy();
+    for (let turn = 0; turn < 20; turn++) {
+      client.write('more of the request');
+      await delay(2);
+    }
+    const { text, end } = await drain(client);
+    assert.equal(text, LARGE.toString());
+    assert.equal(end, 'end');
+    client.end();
+    await spliced;
+    assert.equal(count.receivedBytes, LARGE.length);
+  });
+
+  test('a reset does not overtake what was sent before it', async () => {
+    await using resources = new AsyncDisposableStack();
+    for (const direction of ['down', 'up']) {
+      const { client, inner, outer, server } = await relayed(resources);
+      const [sender, receiver] = direction === 'down' ? [server, client] : [client, server];
+      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+      sender.write(LARGE);
+      await acknowledged(sender);
+      sender.resetAndDestroy();
+      await closed(direction === 'down' ? outer : inner);
+      const { text, end } = await drain(receiver);
+      assert.equal(text.length, LARGE.length, direction);
+      assert.equal(end, 'ECONNRESET', direction);
+      await spliced;
+    }
+  });
+
+  test('each half ends by itself, with all that was sent on it', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+    server.end('goodbye');
+    assert.deepEqual(await drain(client), { text: 'goodbye', end: 'end' });
+    client.end(LARGE);
+    assert.deepEqual(await drain(server), { text: LARGE.toString(), end: 'end' });
+    await spliced;
+  });
+
+  test('megabytes pass in both directions at once, unchanged, also with a look at them', async () => {
+    const bytes = 5_000_000;
+    const head = `POST / HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const body = Buffer.alloc(
+      bytes,
+      Array.from({ length: 251 }, (_, index) => String.fromCharCode(index % 128)).join(''),
+    );
+    for (const guard of [undefined, new RequestGuard('allowed.test')]) {
+      await using resources = new AsyncDisposableStack();
+      const { client, inner, outer, server } = await relayed(resources);
+      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { first: Buffer.from(head), guard });
+      client.end(body);
+      server.end(body);
+      const [down, up] = await Promise.all([drain(client), drain(server)]);
+      assert(down.text === body.toString() && down.end === 'end');
+      assert(up.text === head + body.toString() && up.end === 'end');
+      await spliced;
+    }
+  });
+
+  test('a large body reaches a reader that stops again and again, unchanged and counted', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const body = randomBytes(30_000_000);
+    const count = { sentBytes: 0, receivedBytes: 0 };
+    const spliced = splice(inner, outer, count);
+    sendInPieces(client, body);
+    sendInPieces(server, body);
+    const received = await Promise.all([readHaltingly(client, count), readHaltingly(server, count)]);
+    for (const one of received) {
+      let at = 0;
+      while (at < body.length && one[at] === body[at]) at++;
+      const idx = at < body.length ? body.indexOf(one.subarray(at, at + 32)) : 0;
+      assert(
+        one.equals(body),
+        `${one.length} of ${body.length}, differs at ${at}, what is there is at ${idx}, one back ${one.length - at}`,
+      );
+    }
+    await spliced;
+    assert.deepEqual(count, { sentBytes: body.length, receivedBytes: body.length });
+  });
+
+  test('relays that are cut in the midst of large bodies leave no descriptors', async () => {
+    const before = openDescriptors();
+    const body = randomBytes(30_000_000);
+    for (let turn = 0; turn < 50; turn++) {
+      await using resources = new AsyncDisposableStack();
+      const { inner, outer, server } = await relayed(resources);
+      const count = { sentBytes: 0, receivedBytes: 0 };
+      const spliced = splice(inner, outer, count);
+      server.end(body);
+      await untilStuck(count);
+      assert(count.receivedBytes < body.length);
+      inner.resetAndDestroy();
+      outer.resetAndDestroy();
+      await spliced;
+    }
+    await untilAtMost(before + 2 * MAX_PIPES, openDescriptors);
+  });
+
+  test('a refusal arrives behind the answers before it, though the client goes on sending', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const guard = new RequestGuard('allowed.test');
+    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: () => 'refused' });
+    client.write('GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n');
+    const sending = setInterval(() => client.write('GET /3 HTTP/1.1\r\nHost: allowed.test\r\n\r\n'), 1);
+    resources.defer(() => clearInterval(sending));
+    const asked = await drain(server);
+    assert.deepEqual(asked, { text: 'GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\n', end: 'end' });
+    server.end('answer ');
+    assert.deepEqual(await drain(client), { text: 'answer refused', end: 'end' });
+    clearInterval(sending);
+    client.end();
+    await spliced;
+  });
+
+  test('a head that has begun and does not end is cut in time, and between heads there is time', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const guard = new RequestGuard('allowed.test');
+    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 100 });
+    const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
+    const asked = drain(server);
+    // Each piece ends one head and begins another.
+    for (let count = 0; count < 5; count++) {
+      client.write(request.slice(count === 0 ? 0 : 10) + request.slice(0, 10));
+      await delay(50);
+    }
+    client.write(request.slice(10));
+    await delay(300);
+    assert(!inner.destroyed, 'nothing has begun');
+    client.write(request + request.slice(0, 10));
+    await drain(client);
+    await spliced;
+    assert.equal((await asked).text, request.repeat(7));
+  });
+
+  test('an answer may take longer than a head that has begun before its client ended', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const guard = new RequestGuard('allowed.test');
+    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 50 });
+    const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
+    client.end(`${request}G`);
+    assert.deepEqual(await drain(server), { text: request, end: 'end' });
+    await delay(150);
+    server.end('answer');
+    assert.deepEqual(await drain(client), { text: 'answer', end: 'end' });
+    await spliced;
+  });
+
+  test('a side that is gone after its end takes the other with it, which still sends', async () => {
+    for (const side of ['inner', 'outer'] as const) {
+      await using resources = new AsyncDisposableStack();
+      const both = await relayed(resources);
+      const [near, far] = side === 'inner' ? [both.client, both.server] : [both.server, both.client];
+      const spliced = splice(both.inner, both.outer, { sentBytes: 0, receivedBytes: 0 });
+      near.end('last');
+      assert.deepEqual(await drain(far), { text: 'last', end: 'end' });
+      const sending = setInterval(() => far.write('more'), 1);
+      resources.defer(() => clearInterval(sending));
+      both[side].destroy();
+      await spliced;
+    }
+  });
+
+  test('a client that goes on behind a refused request gets the refusal, though its host reads slowly', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    const guard = new RequestGuard('allowed.test');
+    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: () => 'refused' });
+    const length = 20_000_000;
+    client.write(`POST / HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: ${length}\r\n\r\n`);
+    client.write(Buffer.alloc(length, 'x'));
+    client.write('GET / HTTP/1.1\r\nHost: other.test\r\n\r\n');
+    client.end(Buffer.alloc(length, 'y'));
+    await delay(50);
+    const asked = await drain(server);
+    assert.equal(asked.end, 'end');
+    server.end('answer ');
+    assert.deepEqual(await drain(client), { text: 'answer refused', end: 'end' });
+    await spliced;
+  });
+});
+
+/** A connection on a descriptor that has been read once, and is paused. */
 async function pausedAfterOne(resources: AsyncDisposableStack) {
-  const [client, light] = await accepted('on handles', resources);
-  assert(light instanceof LightSocket);
-  const first = new Promise<Buffer>((resolve) => light.on('data', resolve));
+  const [client, light] = await accepted(resources);
+  const first = Promise.withResolvers<Buffer>();
+  light.owner = {
+    onData: (length, buffer) => {
+      light.owner = undefined;
+      first.resolve(Buffer.from(buffer.subarray(0, length)));
+    },
+    onEnd: () => {},
+    onClose: () => {},
+    onDrain: () => {},
+  };
   light.resume();
   client.write('one ');
-  const bytes = await first;
-  light.pause();
-  return { client, light, bytes };
+  return { client, light, bytes: await first.promise };
 }
 
-describe('a connection on a handle', () => {
+describe('a connection on a descriptor', () => {
   test('becomes a socket with all that was read of it', async () => {
     await using resources = new AsyncDisposableStack();
     const { client, light, bytes } = await pausedAfterOne(resources);
@@ -359,7 +413,8 @@ describe('a connection on a handle', () => {
     await acknowledged(client);
     // One read more may have been made, or not.
     await delay(20);
-    const socket = light.toSocket(bytes);
+    light.putBack(bytes);
+    const socket = light.toSocket();
     keep(resources, socket);
     client.end('three');
     assert.deepEqual(await drain(socket), { text: 'one two three', end: 'end' });
@@ -373,10 +428,11 @@ describe('a connection on a handle', () => {
     client.end('two');
     await acknowledged(client);
     await delay(20);
-    const socket = light.toSocket(bytes);
+    light.putBack(bytes);
+    const socket = light.toSocket();
     keep(resources, socket);
     assert.deepEqual(await drain(socket), { text: 'one two', end: 'end' });
-    assert.throws(() => light.toSocket(bytes), /closed/);
+    assert.throws(() => light.toSocket(), /closed/);
   });
 
   test('what comes while it is paused is there when it goes on, also the end', async () => {
@@ -386,7 +442,7 @@ describe('a connection on a handle', () => {
     await acknowledged(client);
     await delay(20);
     assert.equal(light.readableEnded, false);
-    assert.deepEqual(await drain(light), { text: 'two', end: 'end' });
+    assert.deepEqual(await drainLight(light), { text: 'two', end: 'end' });
   });
 
   test('speaks first, and is probed and holds nothing back once it lasts', async () => {
@@ -425,5 +481,42 @@ describe('a connection on a handle', () => {
     for (const outcome of outcomes) if (outcome.status === 'fulfilled') outcome.value.destroy();
     const last = outcomes.at(-1)!;
     assert(last.status === 'rejected' && /did not answer in time/.test(String(last.reason)), last.status);
+  });
+
+  test('what comes behind an urgent byte is read without more to come', async () => {
+    await using resources = new AsyncDisposableStack();
+    const [near, far] = await dialled(resources);
+    const { _handle: handle } = far as unknown as { _handle: { fd: number } };
+    const { send } = nativeSockets();
+    assert.equal(send(handle.fd, Buffer.from('before!'), 7, MSG_OOB), 7);
+    assert.equal(send(handle.fd, Buffer.from('behind'), 6, 0), 6);
+    await acknowledged(far);
+    const received: Buffer[] = [];
+    near.owner = {
+      onData: (length, buffer) => void received.push(Buffer.from(buffer.subarray(0, length))),
+      onEnd: () => {},
+      onClose: () => {},
+      onDrain: () => {},
+    };
+    near.resume();
+    // The urgent byte is out of band.
+    await waitUntil(() => Buffer.concat(received).toString() === 'beforebehind', 'all of it');
+  });
+
+  test('ends behind reads that were full to the last byte', async () => {
+    await using resources = new AsyncDisposableStack();
+    for (const size of [1, 2, 3].map((count) => count * sharedBuffer.length)) {
+      const [near, far] = await dialled(resources);
+      far.end(Buffer.alloc(size, 'x'));
+      const { text, end } = await drainLight(near);
+      assert.deepEqual({ length: text.length, end }, { length: size, end: 'end' });
+    }
+  });
+
+  test('tells a new owner that it is over', async () => {
+    await using resources = new AsyncDisposableStack();
+    const [near] = await dialled(resources);
+    near.destroy();
+    assert.deepEqual(await drainLight(near), { text: '', end: 'close' });
   });
 });

@@ -1,8 +1,6 @@
-// Bytes both ways between two sockets, unread, or with a look at what the inner one sends.
-import { Socket } from 'node:net';
-import { readPastWriteErrors } from './read-past-write-errors.ts';
-import { type Passage, RelayReader } from './relay-reader.ts';
-import type { RelaySocket } from './relay-socket.ts';
+// Bytes both ways between two connections, unread, or with a look at what the inner one sends.
+import type { LightSocket } from './light-socket.ts';
+import { RelayReader, type RelayWatch } from './relay-reader.ts';
 import type { RequestGuard } from './request-guard.ts';
 import { resetAfterData } from './reset-after-data.ts';
 
@@ -12,12 +10,12 @@ export interface ByteCount {
 }
 
 export interface SpliceOptions {
-  /** What was read of the inner socket before. */
+  /** What was read of the inner connection before. */
   readonly first?: Buffer | undefined;
-  /** Looks at what the inner socket sends. */
+  /** Looks at what the inner connection sends. */
   readonly guard?: RequestGuard | undefined;
-  /** Sent to the inner socket, behind what it still gets, when the guard has stopped it. */
-  readonly refusal?: string;
+  /** Sent to the inner connection, behind what it still gets, when the guard has stopped it. */
+  readonly refusal?: (() => string) | undefined;
   /** From the first byte of a head that the guard holds back to its last one. Default: 30 000. */
   readonly headMs?: number;
 }
@@ -32,68 +30,111 @@ const HEAD_MS = 30_000;
  * closed.
  */
 export function splice(
-  inner: RelaySocket,
-  outer: RelaySocket,
+  inner: LightSocket,
+  outer: LightSocket,
   count: ByteCount,
   options: SpliceOptions = {},
 ): Promise<void> {
-  const { first, guard, refusal = '', headMs = HEAD_MS } = options;
-  return new Promise((resolve) => {
-    let open = 2;
-    let stopped = false;
-    let begun: number | undefined;
-    let headTimer: NodeJS.Timeout | undefined;
-    const connect = (from: RelaySocket, to: RelaySocket, passage: Passage, onEnd: () => void): RelayReader => {
-      if (to instanceof Socket) readPastWriteErrors(to);
-      from.on('end', onEnd);
-      from.on('error', () => {});
-      from.on('close', () => {
-        if (!from.readableEnded && !(stopped && from === inner)) resetAfterData(to);
-        if (from === inner) clearTimeout(headTimer);
-        if (--open === 0) resolve();
-      });
-      return new RelayReader(from, to, passage);
-    };
-    const check = (one: RequestGuard, bytes: Buffer): Buffer => {
-      if (stopped) return NOTHING;
-      const checked = one.take(bytes);
-      if (one.begun !== begun) {
-        clearTimeout(headTimer);
-        begun = one.begun;
-        if (begun !== undefined) headTimer = setTimeout(() => inner.resetAndDestroy(), headMs);
-      }
-      if (checked.stop) {
-        stopped = true;
-        // Behind what is about to be written.
-        process.nextTick(() => outer.end());
-      }
-      return checked.bytes;
-    };
-    const sent: Passage = {
-      count: (bytes) => {
-        if (!stopped) count.sentBytes += bytes;
-      },
-      filter: guard && ((bytes) => check(guard, bytes)),
-    };
-    const received: Passage = {
-      count: (bytes) => {
-        count.receivedBytes += bytes;
-      },
-    };
-    const fromInner = connect(inner, outer, sent, () => outer.end());
-    const fromOuter = connect(outer, inner, received, () => {
-      if (!stopped) return inner.end();
-      if (refusal !== '') inner.write(refusal);
-      inner.end();
-      const timer = setTimeout(() => inner.destroy(), LINGER_MS);
-      inner.once('close', () => clearTimeout(timer));
-    });
+  return new Promise((resolve) => new Splice(inner, outer, { count, options, done: resolve }).start());
+}
+
+class Splice implements RelayWatch {
+  readonly #inner: LightSocket;
+  readonly #outer: LightSocket;
+  readonly #count: ByteCount;
+  readonly #options: SpliceOptions;
+  readonly #guard: RequestGuard | undefined;
+  readonly #done: () => void;
+  readonly #fromInner: RelayReader;
+  readonly #fromOuter: RelayReader;
+  #open = 2;
+  /** Nothing more of the inner one may go on. */
+  #stopped = false;
+  /** The guard's head that has begun. */
+  #begun: number | undefined;
+  #headTimer: NodeJS.Timeout | undefined;
+  #lingerTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    inner: LightSocket,
+    outer: LightSocket,
+    { count, options, done }: { readonly count: ByteCount; readonly options: SpliceOptions; readonly done: () => void },
+  ) {
+    this.#inner = inner;
+    this.#outer = outer;
+    this.#count = count;
+    this.#options = options;
+    this.#guard = options.guard;
+    this.#done = done;
+    this.#fromInner = new RelayReader(inner, outer, this);
+    this.#fromOuter = new RelayReader(outer, inner, this);
+  }
+
+  start(): void {
+    const { first } = this.#options;
     if (first !== undefined) {
-      sent.count(first.length);
-      const bytes = sent.filter?.(first) ?? first;
-      if (bytes.length > 0) outer.write(bytes);
+      this.count(this.#fromInner, first.length);
+      const bytes = this.#guard === undefined ? first : this.filter(first);
+      if (bytes.length > 0) this.#outer.write(bytes);
     }
-    fromInner.start();
-    fromOuter.start();
-  });
+    this.#fromInner.start(this.#fromOuter);
+    this.#fromOuter.start(this.#fromInner);
+  }
+
+  looksAt({ from }: RelayReader): boolean {
+    return from === this.#inner && this.#guard !== undefined;
+  }
+
+  count(reader: RelayReader, bytes: number): void {
+    if (reader === this.#fromOuter) this.#count.receivedBytes += bytes;
+    else if (!this.#stopped) this.#count.sentBytes += bytes;
+  }
+
+  filter(bytes: Buffer): Buffer {
+    const guard = this.#guard!;
+    if (this.#stopped) return NOTHING;
+    const checked = guard.take(bytes);
+    if (guard.begun !== this.#begun) {
+      clearTimeout(this.#headTimer);
+      this.#begun = guard.begun;
+      const { headMs = HEAD_MS } = this.#options;
+      if (this.#begun !== undefined) this.#headTimer = setTimeout(() => this.#inner.resetAndDestroy(), headMs);
+    }
+    if (checked.stop) {
+      this.#stopped = true;
+      // Behind what is about to be written.
+      queueMicrotask(() => this.#outer.end());
+    }
+    return checked.bytes;
+  }
+
+  ended(reader: RelayReader): void {
+    if (reader === this.#fromInner) {
+      // A head that has not come whole never will.
+      clearTimeout(this.#headTimer);
+      this.#outer.end();
+    } else if (this.#stopped) this.#refuse();
+    else this.#inner.end();
+  }
+
+  closed(reader: RelayReader): void {
+    const isInner = reader === this.#fromInner;
+    const other = isInner ? this.#outer : this.#inner;
+    const isInOrder = reader.from.readableEnded || (this.#stopped && isInner);
+    // Nobody is left to get what the other one still sends; who was refused has time to read why.
+    const isInVain = !other.readableEnded && (isInner || !this.#stopped);
+    if (!isInOrder || isInVain) resetAfterData(other);
+    if (isInner) {
+      clearTimeout(this.#headTimer);
+      clearTimeout(this.#lingerTimer);
+    }
+    if (--this.#open === 0) this.#done();
+  }
+
+  #refuse(): void {
+    const refusal = this.#options.refusal?.();
+    if (refusal !== undefined) this.#inner.write(refusal);
+    this.#inner.end();
+    this.#lingerTimer = setTimeout(() => this.#inner.destroy(), LINGER_MS);
+  }
 }

@@ -125,7 +125,7 @@ function log(event: string, error: unknown): void {
   console.log(JSON.stringify(entry));
 }
 
-const ports: EgressPorts = { dns: await resolver.listen(wanted.dns), proxy: await proxy.listen(wanted.proxy) };
+const ports: EgressPorts = { dns: await resolver.listen(wanted.dns), proxy: proxy.listen(wanted.proxy) };
 rmSync(socketPath, { force: true });
 const control = createServer(onControl);
 await new Promise<void>((resolve) => control.listen(socketPath, resolve));
