@@ -45,7 +45,8 @@ function rpc(service: string, method: string, type = 'application/json'): Route 
   return { method: 'POST', path: `/${service}/${method}`, headers: { 'content-type': type }, body: NOTHING };
 }
 
-for (const runtime of runtimes) {
+// The gateway and the agent decide it, and neither knows the runtime.
+for (const runtime of runtimes.slice(-1)) {
   describe(`access to the agent under ${runtime}`, () => {
     let server: SandportServer;
     let secure: Sandbox;

@@ -75,7 +75,7 @@ for (const runtime of runtimes) {
         skip: runtime !== 'runsc' && 'needs a runtime that keeps memory',
       }, async () => {
         const { sandbox, container } = await createAlone();
-        await sandbox.commands.run('head -c 200000000 /dev/urandom > /dev/shm/large && echo kept > kept');
+        await sandbox.commands.run('head -c 100000000 /dev/urandom > /dev/shm/large && echo kept > kept');
         const pausing = sandbox.pause().then(
           () => 'paused',
           (error: unknown) => error,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Sandbox } from 'e2b';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -108,10 +109,10 @@ describe(`the command "e2b" under ${runtime}`, () => {
       const outcome = await inTerminal(typed, ['echo sum-$((40+2))\n', 'exit\n']);
       assert.match(outcome, new RegExp(`Terminal connecting to .*${what}.*sum-42`, 's'));
     }
-    await waitFor('what was created for a terminal has ended with it', async () => {
-      const { stdout } = await e2b(['sandbox', 'list', '--format', 'json']);
-      return (JSON.parse(stdout) as unknown[]).length === 1;
-    });
+    await waitFor(
+      'what was created for a terminal has ended with it',
+      async () => (await Sandbox.list(server.options).nextItems()).length === 1,
+    );
   });
 
   /** Types each line when a prompt waits for it. */

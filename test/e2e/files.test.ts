@@ -13,7 +13,7 @@ import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const DISK_MB = 128;
+const DISK_MB = 64;
 
 for (const runtime of runtimes) {
   describe(`files under ${runtime}`, () => {
@@ -108,7 +108,8 @@ for (const runtime of runtimes) {
     test('a full disk is told, and leaves neither half of a file nor takes what was there', async () => {
       const full = await Sandbox.create(server.options);
       await full.files.write('kept', 'as it was');
-      const tooMuch = new Blob([new Uint8Array(DISK_MB * 1024 * 1024)]);
+      await full.commands.run(`head -c ${DISK_MB / 2}M /dev/zero > filler`);
+      const tooMuch = new Blob([new Uint8Array((DISK_MB / 2) * 1024 * 1024)]);
       await assert.rejects(full.files.write('new', tooMuch), NotEnoughSpaceError);
       await assert.rejects(full.files.write('kept', tooMuch), NotEnoughSpaceError);
       assert.equal(await full.files.exists('new'), false);

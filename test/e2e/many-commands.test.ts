@@ -25,12 +25,12 @@ for (const runtime of runtimes) {
       assert.deepEqual(await server.stop(), []);
     });
 
-    test('100 in a row and 100 at once end each in its own way, and leave nothing', async () => {
+    test('30 in a row and 100 at once end each in its own way, and leave nothing', async () => {
       const look = async (): Promise<string> => (await sandbox.commands.run(WHAT_IS_THERE, { user: 'root' })).stdout;
       await sandbox.commands.run('true');
       const first = await look();
       assert.match(first, /^[1-9][0-9]*\n[1-9][0-9]*\n$/);
-      for (let run = 0; run < 100; run++) await sandbox.commands.run('true');
+      for (let run = 0; run < 30; run++) await sandbox.commands.run('true');
       const ends = await Promise.allSettled(
         Array.from({ length: 100 }, (_, number) => sandbox.commands.run(`echo ${number}; exit ${number}`)),
       );
@@ -76,7 +76,12 @@ for (const runtime of runtimes) {
     });
 
     test('all of a large output arrives, and the agent keeps none of it', async () => {
-      const mebibytes = 64;
+      const mebibytes = 32;
+      const memory = async (): Promise<number> => {
+        const { stdout } = await sandbox.commands.run('grep VmRSS: /proc/1/status', { user: 'root' });
+        return Number(/([0-9]+) kB/.exec(stdout)![1]) / 1024;
+      };
+      const before = await memory();
       let received = 0;
       const command = `head -c ${mebibytes}M /dev/zero | tr '\\0' x`;
       await sandbox.commands.run(command, {
@@ -86,11 +91,7 @@ for (const runtime of runtimes) {
         },
       });
       assert.equal(received, mebibytes * MIB);
-      const memory = async (): Promise<number> => {
-        const { stdout } = await sandbox.commands.run('grep VmRSS: /proc/1/status', { user: 'root' });
-        return Number(/([0-9]+) kB/.exec(stdout)![1]) / 1024;
-      };
-      assert.ok((await memory()) < 150, `${await memory()} MiB`);
+      await waitFor('it has given it all back', async () => (await memory()) - before < mebibytes / 2);
     });
   });
 }

@@ -16,10 +16,17 @@ for (const runtime of runtimes) {
     let outside: Outside;
     let service: Server;
     let servicePort: number;
+    /** With the internet and without: no test changes their rules. */
+    let open: Sandbox;
+    let closed: Sandbox;
 
     before(async () => {
       outside = await Outside.open();
       server = await SandportServer.start(runtime);
+      [open, closed] = await Promise.all([
+        Sandbox.create(server.options),
+        Sandbox.create({ ...server.options, allowInternetAccess: false }),
+      ]);
       // Something of the machine that no sandbox shall reach.
       service = createServer((_request, response) => response.end('the machine'));
       await new Promise<void>((resolve) => service.listen(0, '0.0.0.0', resolve));
@@ -38,10 +45,6 @@ for (const runtime of runtimes) {
     }
 
     test('the internet is reached unless it is switched off, and then it is refused at once', async () => {
-      const [open, closed] = await Promise.all([
-        Sandbox.create(server.options),
-        Sandbox.create({ ...server.options, allowInternetAccess: false }),
-      ]);
       const [host] = outside.hosts;
       assert.equal(await reach(open, host), `outside ${host}`);
       assert.match(await reach(closed, host), /^exit 7$/, 'refused, not timed out');
@@ -53,7 +56,6 @@ for (const runtime of runtimes) {
         'it is reached from outside all the same',
         async () => (await fetch(`https://${closed.getHost(3000)}/`)).ok,
       );
-      await Promise.all([open.kill(), closed.kill()]);
     });
 
     test('addresses are denied and allowed, and both can be changed while it runs', async () => {
@@ -103,7 +105,6 @@ for family, protocol in [(socket.AF_INET, socket.IPPROTO_RAW), (socket.AF_INET, 
     });
 
     test('the machine, its gateway and its other networks are not reached', async () => {
-      const sandbox = await Sandbox.create(server.options);
       const port = server.connection.domain.split(':')[1];
       const own = Object.values(networkInterfaces())
         .flatMap((addresses) => addresses ?? [])
@@ -118,16 +119,15 @@ for family, protocol in [(socket.AF_INET, socket.IPPROTO_RAW), (socket.AF_INET, 
         '10.0.0.1',
         '192.168.0.1',
       ]);
-      assert.match(await reach(sandbox, outside.permitted), /^exit/, 'not without the operator');
+      assert.match(await reach(open, outside.permitted), /^exit/, 'not without the operator');
       for (const target of targets) {
-        assert.match(await reach(sandbox, `${target}:${servicePort}`), /^exit/, target);
-        assert.match(await reach(sandbox, `${target}:${port}`), /^exit/, target);
+        assert.match(await reach(open, `${target}:${servicePort}`), /^exit/, target);
+        assert.match(await reach(open, `${target}:${port}`), /^exit/, target);
       }
-      await sandbox.kill();
     });
 
     test('one sandbox does not reach another, at no address', async () => {
-      const [one, other] = await Promise.all([Sandbox.create(server.options), Sandbox.create(server.options)]);
+      const other = await Sandbox.create(server.options);
       await other.commands.run('python -m http.server 3000', { background: true });
       await waitFor('the other answers', async () => (await fetch(`https://${other.getHost(3000)}/`)).ok);
       // The addresses of all slots in use are in the machine's routes.
@@ -136,15 +136,13 @@ for family, protocol in [(socket.AF_INET, socket.IPPROTO_RAW), (socket.AF_INET, 
       const own = new RegExp(`^(198\\.[0-9.]+) dev sp${server.instance}-`, 'gm');
       const addresses = [...routes.matchAll(own)].map((match) => match[1]!);
       assert(addresses.length >= 2);
-      for (const address of addresses) assert.match(await reach(one, `${address}:3000`), /^exit/, address);
-      await Promise.all([one.kill(), other.kill()]);
+      for (const address of addresses) assert.match(await reach(open, `${address}:3000`), /^exit/, address);
+      await other.kill();
     });
 
     test('its own host name resolves inside, so that servers which ask for it start at once', async () => {
-      const sandbox = await Sandbox.create({ ...server.options, allowInternetAccess: false });
-      const { stdout } = await sandbox.commands.run('getent hosts "$(hostname)"; getent hosts localhost');
+      const { stdout } = await closed.commands.run('getent hosts "$(hostname)"; getent hosts localhost');
       assert.match(stdout, /169\.254\.0\.21/);
-      await sandbox.kill();
     });
   });
 }

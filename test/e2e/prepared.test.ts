@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { Sandbox } from 'sandport';
 import { runtimes } from '../support/machine.ts';
 import { SandportServer } from '../support/sandport-server.ts';
@@ -43,34 +43,75 @@ async function assertKept(sandbox: Sandbox): Promise<void> {
 }
 
 describe('prepared containers', { skip: !runtimes.includes('runsc') && 'only gVisor keeps memory' }, () => {
+  // One server, started again where a test needs other options; each test ends the sandboxes that it made.
+  let server: SandportServer;
+  before(async () => {
+    server = await SandportServer.start('runsc', ['--warm', '1', '--memory', '512']);
+  });
+  after(async () => {
+    assert.deepEqual(await server.stop(), []);
+  });
+
+  async function end(...sandboxes: readonly Sandbox[]): Promise<void> {
+    await Promise.all(sandboxes.map((sandbox) => sandbox.kill()));
+    await waitFor('nothing of them is left', () => restored(server).length === 0);
+  }
+
+  async function onlyPrepared(): Promise<string> {
+    const [name] = await waitFor('one is prepared', () => prepared(server).length === 1 && prepared(server));
+    return name!;
+  }
+
   test('one is prepared after a pause, the resumption goes on in it, and another takes its place', async () => {
-    await using server = await SandportServer.start('runsc', ['--warm', '1']);
     assert.deepEqual(prepared(server), [], 'nothing could be brought back yet');
     const sandbox = await paused(server);
-    const [first] = await waitFor('one is prepared', () => prepared(server).length === 1 && prepared(server));
+    const first = await onlyPrepared();
     await sandbox.connect();
     assert.deepEqual(restored(server), [first]);
     await assertKept(sandbox);
     await waitFor('another is prepared', () => prepared(server).length === 2);
-    await sandbox.kill();
-    assert.deepEqual(await server.stop(), []);
+    await end(sandbox);
   });
 
   test('one whose kernel has ended is not used, and nobody notices', async () => {
-    await using server = await SandportServer.start('runsc', ['--warm', '1']);
     const sandbox = await paused(server);
-    const [first] = await waitFor('one is prepared', () => prepared(server).length === 1 && prepared(server));
-    process.kill(pidOf(server, first!), 'SIGKILL');
+    const first = await onlyPrepared();
+    process.kill(pidOf(server, first), 'SIGKILL');
     await sandbox.connect();
-    assert(!restored(server).includes(first!));
+    assert(!restored(server).includes(first));
     await assertKept(sandbox);
-    await waitFor('what was of no use is gone', () => !existsSync(join(server.data, 'bundles', first!)));
-    await sandbox.kill();
-    assert.deepEqual(await server.stop(), []);
+    await waitFor('what was of no use is gone', () => !existsSync(join(server.data, 'bundles', first)));
+    await end(sandbox);
+  });
+
+  test('one that a crash left is removed, and one is prepared for those that are paused still', async () => {
+    const sandbox = await paused(server);
+    const first = await onlyPrepared();
+    await server.crash();
+    await server.launch();
+    const second = await onlyPrepared();
+    assert.notEqual(second, first);
+    await sandbox.connect();
+    assert.deepEqual(restored(server), [second]);
+    await assertKept(sandbox);
+    await end(sandbox);
+  });
+
+  test('a sandbox that was made with other limits keeps them', async () => {
+    const sandbox = await paused(server);
+    await server.pause();
+    await server.launch(['--memory', '700']);
+    const first = await onlyPrepared();
+    await sandbox.connect();
+    assert(!restored(server).includes(first));
+    await assertKept(sandbox);
+    assert.equal((await sandbox.getInfo()).memoryMB, 512);
+    await end(sandbox);
   });
 
   test('more resumptions at once than there are, and forks', async () => {
-    await using server = await SandportServer.start('runsc', ['--warm', '2']);
+    await server.crash();
+    await server.launch(['--warm', '2']);
     const sandboxes = await Promise.all(Array.from({ length: 4 }, () => paused(server)));
     await waitFor('one is prepared', () => prepared(server).length > 0);
     await Promise.all(sandboxes.map((sandbox) => sandbox.connect()));
@@ -85,46 +126,16 @@ describe('prepared containers', { skip: !runtimes.includes('runsc') && 'only gVi
       await assertKept(fork);
     }
     assert(ready.some((name) => restored(server).includes(name)));
-    await Promise.all([...sandboxes, ...forks].map((sandbox) => (sandbox as Sandbox).kill()));
-    assert.deepEqual(await server.stop(), []);
-  });
-
-  test('one that a crash left is removed, and one is prepared for those that are paused still', async () => {
-    await using server = await SandportServer.start('runsc', ['--warm', '1']);
-    const sandbox = await paused(server);
-    const [first] = await waitFor('one is prepared', () => prepared(server).length === 1 && prepared(server));
-    await server.crash();
-    await server.launch();
-    const [second] = await waitFor('another is prepared', () => prepared(server).length === 1 && prepared(server));
-    assert.notEqual(second, first);
-    await sandbox.connect();
-    assert.deepEqual(restored(server), [second]);
-    await assertKept(sandbox);
-    await sandbox.kill();
-    assert.deepEqual(await server.stop(), []);
-  });
-
-  test('a sandbox that was made with other limits keeps them', async () => {
-    await using server = await SandportServer.start('runsc', ['--warm', '1', '--memory', '512']);
-    const sandbox = await paused(server);
-    await server.pause();
-    await server.launch(['--memory', '700']);
-    const [first] = await waitFor('one is prepared', () => prepared(server).length === 1 && prepared(server));
-    await sandbox.connect();
-    assert(!restored(server).includes(first!));
-    await assertKept(sandbox);
-    assert.equal((await sandbox.getInfo()).memoryMB, 512);
-    await sandbox.kill();
-    assert.deepEqual(await server.stop(), []);
+    await end(...sandboxes, ...(forks as readonly Sandbox[]));
   });
 
   test('with --warm 0 none is prepared', async () => {
-    await using server = await SandportServer.start('runsc', ['--warm', '0']);
+    await server.crash();
+    await server.launch(['--warm', '0']);
     const sandbox = await paused(server);
     await sandbox.connect();
     assert.deepEqual(prepared(server), []);
     await assertKept(sandbox);
-    await sandbox.kill();
-    assert.deepEqual(await server.stop(), []);
+    await end(sandbox);
   });
 });

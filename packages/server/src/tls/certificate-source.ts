@@ -6,7 +6,7 @@ import { rootCertificates } from 'node:tls';
 import { formatHostName } from '@sandport/protocol/host-name';
 import type { GatewayTls } from '@sandport/protocol/routes';
 import { readIfThere, writeFileAtomically } from '../files.ts';
-import { createAuthority, issueWildcard, type PemPair } from './certificate-authority.ts';
+import type { PemPair } from './certificate-authority.ts';
 
 export interface CertificateSource {
   /** What the gateways serve now. */
@@ -32,21 +32,27 @@ const SYSTEM_BUNDLES = [
 /** Opens the own authority in `directory`, made at the first call. */
 export async function openOwnAuthority(directory: string, domain: string): Promise<CertificateSource> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const authority = await keep(directory, 'ca', createAuthority);
+  const authority = await keep(directory, 'ca', async () => (await makers()).createAuthority());
   const authorityPath = join(directory, 'ca.pem');
   const bundlePath = join(directory, 'bundle.pem');
   await writeFileAtomically(bundlePath, `${await systemBundle()}\n${authority.cert}`, 0o644);
+  const issue = async (): Promise<PemPair> => (await makers()).issueWildcard(authority, domain);
   const ticketKeys = randomBytes(48).toString('base64');
-  let leaf = await keep(directory, 'server', () => issueWildcard(authority, domain));
+  let leaf = await keep(directory, 'server', issue);
 
   async function renew(): Promise<boolean> {
     if (isGood(leaf, authority, domain)) return false;
-    leaf = await issueWildcard(authority, domain);
+    leaf = await issue();
     await save(directory, 'server', leaf);
     return true;
   }
   await renew();
   return { checkMs: CHECK_MS, authorityPath, bundlePath, renew, current: () => ({ ...leaf, ticketKeys }) };
+}
+
+/** Loaded where a certificate is made: most starts find theirs. */
+function makers(): Promise<typeof import('./certificate-authority.ts')> {
+  return import('./certificate-authority.ts');
 }
 
 function isGood(leaf: PemPair, authority: PemPair, domain: string): boolean {
