@@ -368,7 +368,7 @@ describe('a relay', () => {
     }
   });
 
-  test('a client that goes on behind a refused request gets the refusal, though its host reads slowly', async () => {
+  test('a client that sends much behind a refused request has all of it read, and gets the refusal', async () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const guard = new RequestGuard('allowed.test');
