@@ -24,18 +24,18 @@ export const eagerCompilers: Compilers = {
 };
 
 export const lazyCompilers: Compilers = {
-  validator: (route) => {
-    let validate: ReturnType<Compilers['validator']> | undefined;
-    return (data) => {
-      validate ??= eagerCompilers.validator(route);
-      return validate(data);
-    };
-  },
-  serializer: (route) => {
-    let serialize: ReturnType<Compilers['serializer']> | undefined;
-    return (data) => {
-      serialize ??= eagerCompilers.serializer(route);
-      return serialize(data);
-    };
-  },
+  validator: atFirstUse(eagerCompilers.validator),
+  serializer: atFirstUse(eagerCompilers.serializer),
 };
+
+function atFirstUse<Route, Data, Result>(
+  compile: (route: Route) => (data: Data) => Result,
+): (route: Route) => (data: Data) => Result {
+  return (route) => {
+    let compiled: ((data: Data) => Result) | undefined;
+    return (data) => {
+      compiled ??= compile(route);
+      return compiled(data);
+    };
+  };
+}

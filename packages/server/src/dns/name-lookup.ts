@@ -39,8 +39,8 @@ export class NameLookup {
    */
   async ask(name: string, type: number, asker: string): Promise<Cached | undefined> {
     const key = `${type} ${name}`;
-    const cached = this.#cache.get(key);
-    if (cached !== undefined && cached.until > performance.now()) return cached;
+    const known = this.#known(key);
+    if (known !== undefined) return known;
     const before = this.#inFlight.get(key);
     if (before !== undefined) return before;
     if (this.#closing.signal.aborted) return undefined;
@@ -57,6 +57,11 @@ export class NameLookup {
     return asking;
   }
 
+  #known(key: string): Cached | undefined {
+    const cached = this.#cache.get(key);
+    return cached !== undefined && cached.until > performance.now() ? cached : undefined;
+  }
+
   #stale(key: string): Cached | undefined {
     const before = this.#cache.get(key);
     return before !== undefined && before.until + STALE_MS > performance.now() ? before : undefined;
@@ -69,8 +74,7 @@ export class NameLookup {
 
   /** As `addresses`, without a question; undefined when one would have to be asked. */
   knownAddresses(name: string): readonly string[] | undefined {
-    const cached = this.#cache.get(`${Type.a} ${name}`);
-    return cached !== undefined && cached.until > performance.now() ? cached.answer.addresses : undefined;
+    return this.#known(`${Type.a} ${name}`)?.answer.addresses;
   }
 
   close(): void {

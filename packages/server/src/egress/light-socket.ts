@@ -18,7 +18,7 @@ import {
   TCP_QUICKACK,
   writeSocketAddress,
 } from './native-sockets.ts';
-import { Ready, sharedPoller, type Watcher } from './poller.ts';
+import { Ready, sharedPoller, soon, type Watcher } from './poller.ts';
 import { probeForPeer } from './probe.ts';
 
 /** Whoever has a connection at the time, and is told of what happens to it. */
@@ -54,13 +54,11 @@ const READS_AT_ONCE = 4;
 const DEAF_MS = 60_000;
 /** `struct linger`: closing throws away what has not left, and resets the connection. */
 const RESET = Int32Array.of(1, 0);
-/** What is put behind it comes soon, and is cheaper than by `queueMicrotask`. */
-const SETTLED = Promise.resolve();
 const peer = Buffer.alloc(SOCKADDR_IN_BYTES);
 
 /** When whatever is under way with it is done. */
 function tellOfEnd(owner: SocketOwner): void {
-  void SETTLED.then(() => owner.onClose());
+  soon(() => owner.onClose());
 }
 
 function systemError(call: string, code: number): Error {

@@ -46,6 +46,9 @@ const SIOCOUTQ = 0x5411;
 /** netinet/in.h */
 export const SOCKADDR_IN_BYTES = 16;
 
+const DOT = '.'.charCodeAt(0);
+const ZERO = '0'.charCodeAt(0);
+
 let calls: SocketCalls | undefined;
 
 /** @throws Error when this platform has no addon for foreign functions */
@@ -108,9 +111,6 @@ export function writeSocketAddress(into: Buffer, address: string, port: number):
   }
   into[at] = part;
 }
-
-const DOT = '.'.charCodeAt(0);
-const ZERO = '0'.charCodeAt(0);
 
 /** The address in dotted form. */
 export function readAddress(from: Buffer): string {

@@ -19,7 +19,8 @@ const MAX_EVENTS = 256;
 const LONGEST_MS = 5;
 /** Of what waits for its turn; the kernel has the rest. */
 const MAX_QUEUED = 1024;
-/** What is put behind it runs after the promises that are settled by then, and is cheaper than by `queueMicrotask`. */
+/** Numbers of one in the queue. */
+const QUEUED_NUMBERS = 3;
 const SETTLED = Promise.resolve();
 /** uv.h */
 const UV_POLL = 8;
@@ -31,8 +32,6 @@ export interface Watcher {
   /** `ready` has thrown: what it was told of is lost, and it is told of nothing more until something new comes up. */
   failed(): void;
 }
-
-type Pointer = unknown;
 
 interface PollCalls {
   readonly create: (flags: number) => number;
@@ -56,8 +55,6 @@ class Poller {
   #size = 0;
   /** Descriptor, generation and events of each who is to be told. */
   readonly #queue: number[] = [];
-  /** Of the next one in the queue. */
-  #head = 0;
   #isScheduled = false;
   /** Of `performance.now()`. */
   #deadline = 0;
@@ -76,11 +73,11 @@ class Poller {
       create: library.func('int epoll_create1(int flags)'),
       control: library.func('int epoll_ctl(int epoll, int operation, int fd, const void *event)'),
       wait: library.func('int epoll_wait(int epoll, _Out_ void *events, int max, int timeout)'),
-      ref: library.func('void uv_ref(void *handle)') as PollCalls['ref'],
-      unref: library.func('void uv_unref(void *handle)') as PollCalls['unref'],
+      ref: library.func('void uv_ref(void *handle)'),
+      unref: library.func('void uv_unref(void *handle)'),
     };
     this.#epoll = this.#calls.create(EPOLL_CLOEXEC);
-    const loop: Pointer = library.func('void *uv_default_loop()')();
+    const loop: unknown = library.func('void *uv_default_loop()')();
     this.#handle = Buffer.alloc(library.func('size_t uv_handle_size(int type)')(UV_POLL));
     const type = koffi.pointer(koffi.proto('void sandport_poll(void *handle, int status, int events)'));
     const callback = koffi.register(() => this.#schedule(), type);
@@ -140,12 +137,12 @@ class Poller {
   }
 
   #takeTurn(): void {
-    if (this.#queue.length - this.#head < 3 * MAX_QUEUED) this.#ask();
+    if (this.#queue.length < MAX_QUEUED * QUEUED_NUMBERS) this.#ask();
     const isEmpty = this.#queue.length === 0;
     const isLate = this.#tell();
     // Behind the promises that this turn has settled.
     if (!isEmpty && !isLate) {
-      void SETTLED.then(this.#turn);
+      soon(this.#turn);
       return;
     }
     this.#isScheduled = false;
@@ -164,19 +161,15 @@ class Poller {
   #tell(): boolean {
     const queue = this.#queue;
     let isLate = false;
-    while (this.#head < queue.length && !isLate) {
-      const fd = queue[this.#head]!;
-      const generation = queue[this.#head + 1]!;
-      const events = queue[this.#head + 2]!;
-      this.#head += 3;
+    let head = 0;
+    for (; head < queue.length && !isLate; head += QUEUED_NUMBERS) {
+      const fd = queue[head]!;
       const watcher = this.#watchers[fd];
-      if (watcher !== undefined && this.#generations[fd] === generation) tell(watcher, events);
+      if (watcher !== undefined && this.#generations[fd] === queue[head + 1]) tell(watcher, queue[head + 2]!);
       isLate = performance.now() >= this.#deadline;
     }
-    if (this.#head === queue.length) queue.length = 0;
-    else if (this.#head >= MAX_QUEUED) queue.splice(0, this.#head);
-    else return isLate;
-    this.#head = 0;
+    if (head === queue.length) queue.length = 0;
+    else queue.splice(0, head);
     return isLate;
   }
 }
@@ -191,6 +184,11 @@ function tell(watcher: Watcher, events: number): void {
     });
     watcher.failed();
   }
+}
+
+/** Behind the promises that are settled by now; cheaper than `queueMicrotask`. */
+export function soon(call: () => void): void {
+  void SETTLED.then(call);
 }
 
 let shared: Poller | undefined;

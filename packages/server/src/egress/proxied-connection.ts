@@ -15,8 +15,6 @@ const NO_NAME: { readonly first: FirstBytes; readonly bytes?: undefined } = {
   first: { protocol: 'other', reason: 'the address is not allowed' },
 };
 
-const NOTHING = Buffer.alloc(0);
-
 export class ProxiedConnection implements Cuttable {
   readonly #sandbox: SandboxEgress;
   readonly #light: LightSocket;
@@ -92,17 +90,16 @@ export class ProxiedConnection implements Cuttable {
     if (name !== undefined && (byName || transform !== undefined) && !(byName && this.#proxy !== undefined)) {
       const allowed = (one: string): boolean =>
         byName ? sandbox.allowsAddressOfName(one) : sandbox.allowsAddress(one);
-      const found = this.#dialler.addressOf(name, address, { sandbox, allowed });
       this.#target = {
         ...this.#target,
-        address: typeof found === 'string' ? found : await found,
+        address: await this.#dialler.addressOf(name, address, { sandbox, allowed }),
       };
       if (this.#light.destroyed) return;
     }
     sandbox.traffic.connections++;
     const isPlain = byName && first.protocol === 'http';
     if (name !== undefined && (transform !== undefined || (isPlain && first.isUpgrade))) {
-      this.#light.putBack(bytes ?? NOTHING);
+      if (bytes !== undefined) this.#light.putBack(bytes);
       this.#socket = asSocket(this.#light);
       return this.#interceptor.serve({
         sandbox,

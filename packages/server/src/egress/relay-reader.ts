@@ -13,12 +13,8 @@ const beginning = Buffer.allocUnsafeSlow(4096);
 
 /** What both readers of a connection are part of. */
 export interface RelayWatch {
-  /** Whether bytes of `reader` are looked at, and may go on changed. */
-  looksAt(reader: RelayReader): boolean;
   /** So many bytes have come. */
   count(reader: RelayReader, bytes: number): void;
-  /** What of the bytes may go on to the other side: a part of them, or others. */
-  filter(bytes: Buffer): Buffer;
   ended(reader: RelayReader): void;
   closed(reader: RelayReader): void;
 }
@@ -27,7 +23,7 @@ export class RelayReader implements SocketOwner {
   readonly from: LightSocket;
   readonly #to: LightSocket;
   readonly #watch: RelayWatch;
-  readonly #isLookedAt: boolean;
+  readonly #filter: ((bytes: Buffer) => Buffer) | undefined;
   readonly #buffers = new ReadBuffers();
   #opposite: RelayReader | undefined;
   #pipe: KernelPipe | undefined;
@@ -35,11 +31,12 @@ export class RelayReader implements SocketOwner {
   #waits = false;
   #isLarge = false;
 
-  constructor(from: LightSocket, to: LightSocket, watch: RelayWatch) {
+  /** @param filter what of the bytes may go on to the other side: a part of them, or others. Default: all, unread */
+  constructor(from: LightSocket, to: LightSocket, watch: RelayWatch, filter?: (bytes: Buffer) => Buffer) {
     this.from = from;
     this.#to = to;
     this.#watch = watch;
-    this.#isLookedAt = watch.looksAt(this);
+    this.#filter = filter;
   }
 
   /** @param opposite the one of the other side, which may go on when this side has room again */
@@ -74,7 +71,7 @@ export class RelayReader implements SocketOwner {
 
   #look(bytes: Buffer): Buffer {
     this.#watch.count(this, bytes.length);
-    return this.#isLookedAt ? this.#watch.filter(bytes) : bytes;
+    return this.#filter?.(bytes) ?? bytes;
   }
 
   /** Of bytes in a buffer that is read into again. */
@@ -95,7 +92,7 @@ export class RelayReader implements SocketOwner {
       this.#returnPipe();
       return sharedBuffer;
     }
-    if (this.#isLarge && !this.#isLookedAt && !this.#buffers.waiting) {
+    if (this.#isLarge && this.#filter === undefined && !this.#buffers.waiting) {
       this.#pipe = KernelPipe.lend();
       if (this.#pipe !== undefined) {
         this.#to.holdNothingBack();

@@ -43,7 +43,7 @@ class Splice implements RelayWatch {
   readonly #outer: LightSocket;
   readonly #count: ByteCount;
   readonly #options: SpliceOptions;
-  readonly #guard: RequestGuard | undefined;
+  readonly #filter: ((bytes: Buffer) => Buffer) | undefined;
   readonly #done: () => void;
   readonly #fromInner: RelayReader;
   readonly #fromOuter: RelayReader;
@@ -64,9 +64,10 @@ class Splice implements RelayWatch {
     this.#outer = outer;
     this.#count = count;
     this.#options = options;
-    this.#guard = options.guard;
     this.#done = done;
-    this.#fromInner = new RelayReader(inner, outer, this);
+    const { guard } = options;
+    this.#filter = guard && ((bytes) => this.#check(guard, bytes));
+    this.#fromInner = new RelayReader(inner, outer, this, this.#filter);
     this.#fromOuter = new RelayReader(outer, inner, this);
   }
 
@@ -74,38 +75,16 @@ class Splice implements RelayWatch {
     const { first } = this.#options;
     if (first !== undefined) {
       this.count(this.#fromInner, first.length);
-      const bytes = this.#guard === undefined ? first : this.filter(first);
+      const bytes = this.#filter?.(first) ?? first;
       if (bytes.length > 0) this.#outer.write(bytes);
     }
     this.#fromInner.start(this.#fromOuter);
     this.#fromOuter.start(this.#fromInner);
   }
 
-  looksAt({ from }: RelayReader): boolean {
-    return from === this.#inner && this.#guard !== undefined;
-  }
-
   count(reader: RelayReader, bytes: number): void {
     if (reader === this.#fromOuter) this.#count.receivedBytes += bytes;
     else if (!this.#stopped) this.#count.sentBytes += bytes;
-  }
-
-  filter(bytes: Buffer): Buffer {
-    const guard = this.#guard!;
-    if (this.#stopped) return NOTHING;
-    const checked = guard.take(bytes);
-    if (guard.begun !== this.#begun) {
-      clearTimeout(this.#headTimer);
-      this.#begun = guard.begun;
-      const { headMs = HEAD_MS } = this.#options;
-      if (this.#begun !== undefined) this.#headTimer = setTimeout(() => this.#inner.resetAndDestroy(), headMs);
-    }
-    if (checked.stop) {
-      this.#stopped = true;
-      // Behind what is about to be written.
-      queueMicrotask(() => this.#outer.end());
-    }
-    return checked.bytes;
   }
 
   ended(reader: RelayReader): void {
@@ -129,6 +108,23 @@ class Splice implements RelayWatch {
       clearTimeout(this.#lingerTimer);
     }
     if (--this.#open === 0) this.#done();
+  }
+
+  #check(guard: RequestGuard, bytes: Buffer): Buffer {
+    if (this.#stopped) return NOTHING;
+    const checked = guard.take(bytes);
+    if (guard.begun !== this.#begun) {
+      clearTimeout(this.#headTimer);
+      this.#begun = guard.begun;
+      const { headMs = HEAD_MS } = this.#options;
+      if (this.#begun !== undefined) this.#headTimer = setTimeout(() => this.#inner.resetAndDestroy(), headMs);
+    }
+    if (checked.stop) {
+      this.#stopped = true;
+      // Behind what is about to be written.
+      queueMicrotask(() => this.#outer.end());
+    }
+    return checked.bytes;
   }
 
   #refuse(): void {
