@@ -287,8 +287,11 @@ for (const runtime of runtimes.slice(-1)) {
             pty: { size: { cols: 80, rows: 24 } },
           });
           const pid = await waitFor('the terminal is listed', async () => {
-            const { processes } = read(await unary('process.Process/List', {})) as { processes?: { pid: number }[] };
-            return processes?.[0]?.pid;
+            const { processes } = read(await unary('process.Process/List', {})) as {
+              processes?: { pid: number; config: { args?: string[] } }[];
+            };
+            // The command that its timeout has just killed may still be listed.
+            return processes?.find(({ config }) => config.args?.includes('-i'))?.pid;
           });
           const selector = { process: { pid } };
           const resized = await unary('process.Process/Update', {
