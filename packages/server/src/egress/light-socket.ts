@@ -46,6 +46,7 @@ const READABLE = INCOMING | BROKEN;
 /** sys/socket.h */
 const SHUT_WR = 1;
 const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
 /** More is not written before this much has left. */
 const WRITE_BUFFER = 65_536;
 /** Until others have their turn. */
@@ -211,6 +212,11 @@ export class LightSocket implements Watcher {
     else if (this.#isReadable) sharedPoller().again(this.#fd);
   }
 
+  /** Whether the owner has, or is being told of, all that the other end sent. */
+  get isReadOut(): boolean {
+    return this.#received;
+  }
+
   /** Has `bytes` read again, before all else. */
   putBack(bytes: Buffer): void {
     if (bytes.length > 0) this.#held = this.#held === undefined ? bytes : Buffer.concat([bytes, this.#held]);
@@ -229,21 +235,26 @@ export class LightSocket implements Watcher {
     return !this.writableNeedDrain;
   }
 
-  /** As `write`, of bytes that are valid during the call only. */
-  writeCopy(bytes: Buffer): boolean {
-    const sent = this.#sendNow(bytes);
+  /**
+   * As `write`, of bytes that are valid during the call only.
+   *
+   * @param endFollows whether `end` is called before anything else happens: the kernel waits for it, and both leave as one
+   * packet, for which the other end wakes once
+   */
+  writeCopy(bytes: Buffer, endFollows = false): boolean {
+    const sent = this.#sendNow(bytes, endFollows);
     if (sent < bytes.length) this.#sendLater({ data: Buffer.from(bytes.subarray(sent)), sent: 0, written: undefined });
     return !this.writableNeedDrain;
   }
 
   /** Returns how many of the bytes are done with. */
-  #sendNow(bytes: Buffer): number {
+  #sendNow(bytes: Buffer, endFollows = false): number {
     if (this.destroyed || this.#ending || this.#isDeaf) return bytes.length;
     // The first is not held back, as nothing is under way.
     if (this.#hasWritten) this.holdNothingBack();
     this.#hasWritten = true;
     if (this.#pending.length > 0) return 0;
-    const sent = this.#send(bytes);
+    const sent = this.#send(bytes, endFollows ? MSG_MORE : 0);
     if (sent >= 0) return sent;
     this.#deafen();
     return bytes.length;
@@ -371,8 +382,8 @@ export class LightSocket implements Watcher {
   }
 
   /** Returns how much has left; negative when nothing can any more. */
-  #send(bytes: Buffer): number {
-    const sent = nativeSockets().send(this.#fd, bytes, bytes.length, MSG_NOSIGNAL);
+  #send(bytes: Buffer, flags = 0): number {
+    const sent = nativeSockets().send(this.#fd, bytes, bytes.length, MSG_NOSIGNAL | flags);
     if (sent >= 0) return sent;
     const code = lastError();
     return code === Errno.tryAgain || code === Errno.interrupted ? 0 : -1;

@@ -104,7 +104,7 @@ export class RelayReader implements SocketOwner {
   }
 
   #pass(bytes: Buffer): void {
-    if (bytes.length > 0 && !this.#to.writeCopy(bytes)) this.from.pause();
+    if (bytes.length > 0 && !this.#to.writeCopy(bytes, this.from.isReadOut)) this.from.pause();
   }
 
   /** Writes them as they are, and reads nothing more until they have left. */

@@ -21,6 +21,9 @@ const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
+const TCP_INFO = 11;
+/** Of `tcpi_segs_out` in `struct tcp_info` (linux/tcp.h). */
+const SEGMENTS_OUT = 136;
 /** bits/socket.h */
 const MSG_OOB = 1;
 const LARGE = Buffer.alloc(400_000, 'answer ');
@@ -64,6 +67,14 @@ function optionOf(socket: LightSocket, level: number, option: number): number {
   const value = Buffer.alloc(4);
   assert.equal(nativeSockets().getsockopt(socket.fd, level, option, value, Int32Array.of(4)), 0);
   return value.readInt32LE();
+}
+
+/** Packets of the connection that have left, so far. */
+function segmentsSent(socket: LightSocket): number {
+  const info = Buffer.alloc(SEGMENTS_OUT + 4);
+  const length = Int32Array.of(info.length);
+  assert.equal(nativeSockets().getsockopt(socket.fd, IPPROTO_TCP, TCP_INFO, info, length), 0);
+  return info.readUInt32LE(SEGMENTS_OUT);
 }
 
 function dial(port: number, { timeoutMs = 5000, speaksFirst = false } = {}): Promise<LightSocket> {
@@ -239,6 +250,16 @@ describe('a relay', () => {
     client.end(LARGE);
     assert.deepEqual(await drain(server), { text: LARGE.toString(), end: 'end' });
     await spliced;
+  });
+
+  test('the last bytes leave with the end, as one packet', async () => {
+    await using resources = new AsyncDisposableStack();
+    const { client, inner, outer, server } = await relayed(resources);
+    void splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+    const before = segmentsSent(inner);
+    server.end('answer');
+    assert.deepEqual(await drain(client), { text: 'answer', end: 'end' });
+    assert.equal(segmentsSent(inner) - before, 1);
   });
 
   test('megabytes pass in both directions at once, unchanged, also with a look at them', async () => {
