@@ -1,5 +1,5 @@
 // What the packet filter refused of late, by destination.
-import { runCommand } from '../run-command.ts';
+import { nft } from './nft.ts';
 
 export interface DeniedPackets {
   /** Of the slot. */
@@ -26,7 +26,7 @@ export const DENIAL_LIFETIME = 300;
 
 /** @throws CommandError when the table is not there */
 export async function readDeniedPackets(table: string, from: string): Promise<DeniedPackets[]> {
-  const text = await runCommand('nft', ['-j', 'list', 'set', 'inet', table, 'denials'], { maxOutput: MAX_OUTPUT });
+  const text = await nft(['-j', 'list', 'set', 'inet', table, 'denials'], { maxOutput: MAX_OUTPUT });
   const { nftables } = JSON.parse(text) as { nftables: { set?: { elem?: { elem: Element }[] } }[] };
   return (nftables.find(({ set }) => set !== undefined)?.set?.elem ?? [])
     .map(({ elem }) => elem)

@@ -2,9 +2,10 @@
 // may reach, and nothing of the machine itself. Rules stay in force when Sandport is not running.
 import { isDeepStrictEqual } from 'node:util';
 import type { EgressPorts } from '../../egress/messages.ts';
-import { type CommandOptions, runCommand } from '../run-command.ts';
+import type { CommandOptions } from '../run-command.ts';
 import { type DeniedPackets, readDeniedPackets } from './denied-packets.ts';
 import { type EgressPolicy, OPEN } from './egress-policy.ts';
+import { nft } from './nft.ts';
 import { readTraffic, type SlotTraffic } from './slot-traffic.ts';
 import {
   addSlotScript,
@@ -91,7 +92,7 @@ export class Firewall {
 
   async #isInForce(): Promise<boolean> {
     // Chains alone: any other list makes nft read all sets, which takes it seconds where there are large ones.
-    const text = await runCommand('nft', ['-j', 'list', 'chains', 'inet'], { maxOutput: 16_777_216 });
+    const text = await nft(['-j', 'list', 'chains', 'inet'], { maxOutput: 16_777_216 });
     const { nftables } = JSON.parse(text) as { nftables: { chain?: { table: string; name: string } }[] };
     const own = nftables.filter(({ chain }) => chain?.table === this.#options.table);
     const names = new Set(own.map(({ chain }) => chain?.name));
@@ -171,6 +172,6 @@ export class Firewall {
   }
 
   async #nft(script: string, options?: CommandOptions): Promise<void> {
-    await runCommand('nft', ['-f', '-'], { ...options, input: script });
+    await nft(['-f', '-'], { ...options, input: script });
   }
 }

@@ -1,5 +1,5 @@
 // What the packet filter counted of each slot.
-import { runCommand } from '../run-command.ts';
+import { nft } from './nft.ts';
 
 export interface SlotTraffic {
   readonly connections: number;
@@ -17,7 +17,7 @@ interface Counter {
 
 /** @throws CommandError when the table is not there */
 export async function readTraffic(table: string): Promise<Map<number, SlotTraffic>> {
-  const text = await runCommand('nft', ['-j', 'list', 'counters', 'table', 'inet', table], { maxOutput: 16_777_216 });
+  const text = await nft(['-j', 'list', 'counters', 'table', 'inet', table], { maxOutput: 16_777_216 });
   const traffic = new Map<number, { -readonly [Key in keyof SlotTraffic]: SlotTraffic[Key] }>();
   for (const { counter } of (JSON.parse(text) as { nftables: { counter?: Counter }[] }).nftables) {
     const [kind, number] = counter?.name.split('_') ?? [];
