@@ -1,11 +1,11 @@
-// Runs in the namespace that is measured. `client.ts HOST plain|tls NAME bytes COUNT` downloads once, and prints how many
-// bytes and in how many seconds; `connections COUNT SECONDS` in place of it makes new connections for a while, so many at
-// once, one request each, and prints how many and in how many seconds.
+// Runs in a namespace that is measured. `client.ts HOST plain|tls NAME` asks the host, by the name, for what lines of its
+// stdin order: `bytes COUNT` is one download, `connections COUNT SECONDS` new connections for a while, so many at once, one
+// request each. It answers each order with how many bytes or connections there were, and in how many seconds.
 import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 
-const [host = '', kind, name = '', what, countText, secondsText] = process.argv.slice(2);
-const wanted = Number(countText);
+const [host = '', kind, name = ''] = process.argv.slice(2);
 const buffer = Buffer.alloc(256 * 1024);
 
 /** Resolves with what the answer had of bytes. */
@@ -29,15 +29,15 @@ function get(path: string): Promise<number> {
   });
 }
 
-async function download(): Promise<number> {
+async function download(wanted: number): Promise<number> {
   const received = await get(`/bytes/${wanted}`);
   if (received < wanted) throw new Error(`${received} bytes of ${wanted}`);
   return received;
 }
 
-async function makeConnections(): Promise<number> {
-  const end = performance.now() + 1000 * Number(secondsText);
-  const made = Array.from({ length: wanted }, async () => {
+async function makeConnections(atOnce: number, seconds: number): Promise<number> {
+  const end = performance.now() + 1000 * seconds;
+  const made = Array.from({ length: atOnce }, async () => {
     let count = 0;
     for (; performance.now() < end; count++) if ((await get('/')) === 0) throw new Error('no answer');
     return count;
@@ -45,7 +45,9 @@ async function makeConnections(): Promise<number> {
   return (await Promise.all(made)).reduce((sum, count) => sum + count, 0);
 }
 
-await get('/');
-const started = performance.now();
-const count = await (what === 'bytes' ? download() : makeConnections());
-console.log(JSON.stringify({ count, seconds: (performance.now() - started) / 1000 }));
+for await (const order of createInterface({ input: process.stdin })) {
+  const [what, count, seconds] = order.split(' ');
+  const started = performance.now();
+  const done = what === 'bytes' ? download(Number(count)) : makeConnections(Number(count), Number(seconds));
+  console.log(JSON.stringify({ count: await done, seconds: (performance.now() - started) / 1000 }));
+}

@@ -3,7 +3,6 @@
 import { mkdir, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { toDotted } from '@sandport/server/egress/address-ranges';
 import { Egress } from '@sandport/server/host/network/egress';
 import { type EgressPolicy, EVERYTHING, OPEN } from '@sandport/server/host/network/egress-policy';
@@ -16,18 +15,21 @@ import { cpuSeconds } from '../gateway/processes.ts';
 import { Samples } from '../support/samples.ts';
 import { BareNamespace } from './bare-namespace.ts';
 import { startHaproxy } from './haproxy.ts';
+import { type Done, OrderedClient } from './ordered-client.ts';
 
-const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
 const NAMES = slotNames('bench2');
 /** The last block; a Sandport that runs beside takes others first. */
 const BLOCK = '198.19.248.0/21';
 const SLOT = { index: 0, address: '198.19.248.1' };
-/** Takes most of a second: less is over before all that takes part has come up to speed. */
-const BYTES = 1_000_000_000;
+/** Takes as long as the turn of another figure. */
+const BYTES = 250_000_000;
 /** New connections under way at once: how long one takes counts with few, with many what the processors can do. */
 const FEW = 8;
 const MANY = 100;
-const SECONDS = 1;
+/** Of one turn. What the machine can do differs by half within a minute: many short turns see the same of it. */
+const SECONDS = 0.2;
+/** Of each side, in one round. */
+const TURNS = { bytes: 4, few: 8, many: 8 };
 const NAME = 'allowed.test';
 
 type Kind = 'plain' | 'tls';
@@ -39,32 +41,19 @@ interface Case {
   readonly way: EgressPolicy | 'haproxy';
 }
 
-interface Count {
-  readonly count: number;
-  readonly seconds: number;
-}
-
-/** From where the server is asked, and what then stands between. */
-interface Way {
-  readonly namespace: string;
-  readonly proxy: readonly number[];
-}
-
-/** By the second, and the same of the bare pair in the same moments. */
+/** By the second, and the same of the bare pair just before or after. */
 interface Rate {
   readonly own: number;
   readonly bare: number;
 }
 
+type Figure = keyof typeof TURNS;
+
 interface Measured {
-  readonly bytes: Rate;
-  readonly few: Rate;
-  readonly many: Rate;
+  readonly rates: Readonly<Record<Figure, readonly Rate[]>>;
   /** For a connection, with many at once. */
   readonly proxySeconds: number;
 }
-
-type Figure = Exclude<keyof Measured, 'proxySeconds'>;
 
 const byName: EgressPolicy = { ...OPEN, domains: [NAME], deny: [EVERYTHING] };
 const CASES: readonly Case[] = [
@@ -109,6 +98,15 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
   const own = findProcesses((args) => args.includes(socketPath)).map(({ pid }) => pid);
   const host = outside.hosts[0];
   await using haproxy = await startHaproxy(proxied, { directory: directory.path, host, name: NAME });
+  await using clients = new AsyncDisposableStack();
+  const client = (namespace: string, kind: Kind): OrderedClient =>
+    clients.use(new OrderedClient(namespace, [host, kind, NAME]));
+  const open = (kind: Kind) => ({
+    slot: client(`${NAMES.namespacePrefix}${SLOT.index}`, kind),
+    haproxy: client(proxied.name, kind),
+    bare: client(bare.name, kind),
+  });
+  const byKind = { plain: open('plain'), tls: open('tls') };
   const changes = new Map(CASES.map(({ label }) => [label, new Samples()]));
   const results = new Map(CASES.map(({ label }) => [label, [] as Measured[]]));
   // The first round is not counted.
@@ -118,12 +116,10 @@ export async function benchmarkEgress({ rounds, signal }: { rounds: number; sign
       const started = performance.now();
       if (typeof way === 'object') await egress.set(SLOT.address, way);
       const change = performance.now() - started;
-      const slot = { namespace: `${NAMES.namespacePrefix}${SLOT.index}`, proxy: own };
-      const measured = await measure(kind, {
-        own: way === 'haproxy' ? { namespace: proxied.name, proxy: [haproxy.pid] } : slot,
-        bare: { namespace: bare.name, proxy: [] },
-        host,
-        bareFirst: round % 2 === 0,
+      const measured = await measure({
+        own: way === 'haproxy' ? byKind[kind].haproxy : byKind[kind].slot,
+        bare: byKind[kind].bare,
+        proxy: way === 'haproxy' ? [haproxy.pid] : own,
       }).catch((error: Error) => {
         throw new Error(`${label}: ${error.message}`, { cause: error });
       });
@@ -146,31 +142,39 @@ async function forgetAtOnce(outside: Outside): Promise<void> {
   await runCommand('ip', ['netns', 'exec', outside.namespace, 'sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=0']);
 }
 
-/**
- * Own way and bare pair in turns, twice each, figure by figure: what this machine can do differs by more than what is
- * looked for from one half minute to the next, and both see as much of a change.
- */
-async function measure(
-  kind: Kind,
-  { own, bare, host, bareFirst }: { own: Way; bare: Way; host: string; bareFirst: boolean },
-): Promise<Measured> {
-  const run = async ({ namespace }: Way, what: readonly (string | number)[]): Promise<number> => {
-    const client = [process.execPath, CLIENT, host, kind, NAME, ...what.map(String)];
-    const text = await runCommand('ip', ['netns', 'exec', namespace, ...client], { timeoutMs: 120_000 });
-    const { count, seconds } = JSON.parse(text) as Count;
-    return count / seconds;
+/** Own way and bare pair in turns, whichever is first. */
+async function measure(parties: {
+  readonly own: OrderedClient;
+  readonly bare: OrderedClient;
+  readonly proxy: readonly number[];
+}): Promise<Measured> {
+  const { own, bare, proxy } = parties;
+  let connections = 0;
+  let proxySeconds = 0;
+  const ask = async (figure: Figure): Promise<Rate> => {
+    const words = figure === 'bytes' ? ['bytes', BYTES] : ['connections', figure === 'few' ? FEW : MANY, SECONDS];
+    const rate = { own: 0, bare: 0 };
+    for (const side of Math.random() < 0.5 ? (['own', 'bare'] as const) : (['bare', 'own'] as const)) {
+      const cpu = cpuSeconds(proxy);
+      const done = await (side === 'own' ? own : bare).order(...words);
+      rate[side] = bySecond(done);
+      if (side === 'bare' || figure !== 'many') continue;
+      connections += done.count;
+      proxySeconds += cpuSeconds(proxy) - cpu;
+    }
+    return rate;
   };
-  const inTurns = async (...what: readonly (string | number)[]): Promise<Rate> => {
-    const turns = bareFirst ? [bare, own, own, bare] : [own, bare, bare, own];
-    const rate = new Map([own, bare].map((way) => [way, 0]));
-    for (const way of turns) rate.set(way, rate.get(way)! + (await run(way, what)) / 2);
-    return { own: rate.get(own)!, bare: rate.get(bare)! };
+  const inTurns = async (figure: Figure): Promise<Rate[]> => {
+    const rates: Rate[] = [];
+    while (rates.length < TURNS[figure]) rates.push(await ask(figure));
+    return rates;
   };
-  const bytes = await inTurns('bytes', BYTES);
-  const few = await inTurns('connections', FEW, SECONDS);
-  const cpu = cpuSeconds(own.proxy);
-  const many = await inTurns('connections', MANY, SECONDS);
-  return { bytes, few, many, proxySeconds: (cpuSeconds(own.proxy) - cpu) / (2 * many.own * SECONDS) };
+  const rates = { bytes: await inTurns('bytes'), few: await inTurns('few'), many: await inTurns('many') };
+  return { rates, proxySeconds: proxySeconds / connections };
+}
+
+function bySecond({ count, seconds }: Done): number {
+  return count / seconds;
 }
 
 /** Denied ranges, none of which is looked for: the host that is asked stands behind all of them. */
@@ -183,21 +187,26 @@ function print(results: ReadonlyMap<string, readonly Measured[]>, changes: Reado
   console.log(row(['', 'MB/s', 'bare / it', ...rates, 'proxy us', 'change ms']));
   for (const kind of ['plain', 'tls'] as const) {
     const cases = CASES.filter((one) => one.kind === kind);
-    const all = cases.flatMap(({ label }) => results.get(label)!);
+    const ratesOf = (labels: readonly string[], figure: Figure): readonly Rate[] =>
+      labels.flatMap((label) => results.get(label)!).flatMap(({ rates }) => rates[figure]);
+    const all = cases.map(({ label }) => label);
     const bare = (figure: Figure, unit = 1): string[] => [
-      (median(all.map((one) => one[figure].bare)) / unit).toFixed(0),
+      (median(ratesOf(all, figure).map((one) => one.bare)) / unit).toFixed(0),
       '',
     ];
     console.log(row([kind === 'tls' ? 'bare, TLS' : 'bare', ...bare('bytes', 1e6), ...bare('few'), ...bare('many')]));
     for (const { label, way } of cases) {
-      const own = results.get(label)!;
-      const columns = (figure: Figure, unit = 1): readonly string[] => [
-        (median(own.map((one) => one[figure].own)) / unit).toFixed(0),
-        `${median(own.map((one) => one[figure].bare / one[figure].own)).toFixed(2)} x`,
-      ];
+      const columns = (figure: Figure, unit = 1): readonly string[] => {
+        const own = ratesOf([label], figure);
+        return [
+          (median(own.map((one) => one.own)) / unit).toFixed(0),
+          `${median(own.map((one) => one.bare / one.own)).toFixed(2)} x`,
+        ];
+      };
       const change = way === 'haproxy' ? '' : changes.get(label)!.median.toFixed(0);
       const hasProxy = way === byName || way === 'haproxy';
-      const proxy = hasProxy ? (1e6 * median(own.map(({ proxySeconds }) => proxySeconds))).toFixed(0) : '';
+      const seconds = results.get(label)!.map(({ proxySeconds }) => proxySeconds);
+      const proxy = hasProxy ? (1e6 * median(seconds)).toFixed(0) : '';
       console.log(row([label, ...columns('bytes', 1e6), ...columns('few'), ...columns('many'), proxy, change]));
     }
   }
