@@ -2,28 +2,42 @@
 import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const MOUNT = '/sys/fs/cgroup';
+/** For tasks that are just ending, of which a fork bomb leaves hundreds, to leave their groups. */
+const ENDING_MS = 5000;
+const LOOK_MS = 20;
 
 /** Whether the machine has the unified hierarchy (cgroup v2) only. */
 export function isUnified(): boolean {
   return existsSync(join(MOUNT, 'cgroup.controllers'));
 }
 
-/** Removes an instance's parent cgroup and empty leaves under it, in every hierarchy. */
+/** Removes an instance's parent cgroup and leaves under it in which nothing runs any more, in every hierarchy. */
 export async function removeCgroups(parent: string): Promise<void> {
   const hierarchies = isUnified() ? [MOUNT] : (await readdir(MOUNT).catch(() => [])).map((name) => join(MOUNT, name));
+  const deadline = Date.now() + ENDING_MS;
   for (const hierarchy of hierarchies) {
-    await removeTree(join(hierarchy, parent));
+    await removeTree(join(hierarchy, parent), deadline);
     // The parent of all instances goes with the last of them; until then it is not empty.
     await rmdir(join(hierarchy, dirname(parent))).catch(() => {});
   }
 }
 
-async function removeTree(directory: string): Promise<void> {
+async function removeTree(directory: string, deadline: number): Promise<void> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(directory, entry.name));
-  await rmdir(directory).catch(() => {
-    // Another hierarchy's name for the same group, or a task that is just ending.
-  });
+  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(directory, entry.name), deadline);
+  // Any other failure is another hierarchy's name for the same group, which has gone with it.
+  while ((await failureOf(rmdir(directory))) === 'EBUSY' && Date.now() < deadline) await delay(LOOK_MS);
+}
+
+/** The system's code. */
+async function failureOf(call: Promise<void>): Promise<string | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
 }
