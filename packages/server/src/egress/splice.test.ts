@@ -254,10 +254,18 @@ describe('a relay', () => {
 
   test('the last bytes leave with the end, as one packet', async () => {
     await using resources = new AsyncDisposableStack();
-    const { client, inner, outer, server } = await relayed(resources);
+    const [client, inner] = await accepted(resources);
+    const { promise: connection, resolve } = Promise.withResolvers<LightSocket>();
+    const listener = new LightListener('127.0.0.1', 0, resolve);
+    const outer = await dial(listener.port);
+    const server = await connection;
+    listener.close();
+    keep(resources, outer, server);
     void splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
     const before = segmentsSent(inner);
-    server.end('answer');
+    // Both have left before anything is read.
+    server.write('answer');
+    server.end();
     assert.deepEqual(await drain(client), { text: 'answer', end: 'end' });
     assert.equal(segmentsSent(inner) - before, 1);
   });
