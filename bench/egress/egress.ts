@@ -41,16 +41,23 @@ interface Case {
   readonly way: EgressPolicy | 'haproxy';
 }
 
-/** By the second, and the same of the bare pair just before or after. */
-interface Rate {
-  readonly own: number;
-  readonly bare: number;
+interface Parties {
+  readonly own: OrderedClient;
+  readonly bare: OrderedClient;
+  /** Between own client and server. */
+  readonly proxy: readonly number[];
+}
+
+/** The same order to both, one after the other. */
+interface Turn {
+  readonly own: Done;
+  readonly bare: Done;
 }
 
 type Figure = keyof typeof TURNS;
 
 interface Measured {
-  readonly rates: Readonly<Record<Figure, readonly Rate[]>>;
+  readonly turns: Readonly<Record<Figure, readonly Turn[]>>;
   /** For a connection, with many at once. */
   readonly proxySeconds: number;
 }
@@ -142,35 +149,27 @@ async function forgetAtOnce(outside: Outside): Promise<void> {
   await runCommand('ip', ['netns', 'exec', outside.namespace, 'sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=0']);
 }
 
-/** Own way and bare pair in turns, whichever is first. */
-async function measure(parties: {
-  readonly own: OrderedClient;
-  readonly bare: OrderedClient;
-  readonly proxy: readonly number[];
-}): Promise<Measured> {
-  const { own, bare, proxy } = parties;
-  let connections = 0;
-  let proxySeconds = 0;
-  const ask = async (figure: Figure): Promise<Rate> => {
-    const words = figure === 'bytes' ? ['bytes', BYTES] : ['connections', figure === 'few' ? FEW : MANY, SECONDS];
-    const rate = { own: 0, bare: 0 };
-    for (const side of Math.random() < 0.5 ? (['own', 'bare'] as const) : (['bare', 'own'] as const)) {
-      const cpu = cpuSeconds(proxy);
-      const done = await (side === 'own' ? own : bare).order(...words);
-      rate[side] = bySecond(done);
-      if (side === 'bare' || figure !== 'many') continue;
-      connections += done.count;
-      proxySeconds += cpuSeconds(proxy) - cpu;
-    }
-    return rate;
-  };
-  const inTurns = async (figure: Figure): Promise<Rate[]> => {
-    const rates: Rate[] = [];
-    while (rates.length < TURNS[figure]) rates.push(await ask(figure));
-    return rates;
-  };
-  const rates = { bytes: await inTurns('bytes'), few: await inTurns('few'), many: await inTurns('many') };
-  return { rates, proxySeconds: proxySeconds / connections };
+async function measure(parties: Parties): Promise<Measured> {
+  const bytes = await inTurns(parties, TURNS.bytes, ['bytes', BYTES]);
+  const few = await inTurns(parties, TURNS.few, ['connections', FEW, SECONDS]);
+  const cpu = cpuSeconds(parties.proxy);
+  const many = await inTurns(parties, TURNS.many, ['connections', MANY, SECONDS]);
+  const connections = many.reduce((sum, { own }) => sum + own.count, 0);
+  return { turns: { bytes, few, many }, proxySeconds: (cpuSeconds(parties.proxy) - cpu) / connections };
+}
+
+/** Own way and bare pair, whichever is first. */
+async function inTurns(
+  { own, bare }: Parties,
+  count: number,
+  order: readonly (string | number)[],
+): Promise<readonly Turn[]> {
+  const turns: Turn[] = [];
+  while (turns.length < count) {
+    if (Math.random() < 0.5) turns.push({ own: await own.order(...order), bare: await bare.order(...order) });
+    else turns.push({ bare: await bare.order(...order), own: await own.order(...order) });
+  }
+  return turns;
 }
 
 function bySecond({ count, seconds }: Done): number {
@@ -187,20 +186,20 @@ function print(results: ReadonlyMap<string, readonly Measured[]>, changes: Reado
   console.log(row(['', 'MB/s', 'bare / it', ...rates, 'proxy us', 'change ms']));
   for (const kind of ['plain', 'tls'] as const) {
     const cases = CASES.filter((one) => one.kind === kind);
-    const ratesOf = (labels: readonly string[], figure: Figure): readonly Rate[] =>
-      labels.flatMap((label) => results.get(label)!).flatMap(({ rates }) => rates[figure]);
+    const turnsOf = (labels: readonly string[], figure: Figure): readonly Turn[] =>
+      labels.flatMap((label) => results.get(label)!).flatMap(({ turns }) => turns[figure]);
     const all = cases.map(({ label }) => label);
     const bare = (figure: Figure, unit = 1): string[] => [
-      (median(ratesOf(all, figure).map((one) => one.bare)) / unit).toFixed(0),
+      (median(turnsOf(all, figure).map((one) => bySecond(one.bare))) / unit).toFixed(0),
       '',
     ];
     console.log(row([kind === 'tls' ? 'bare, TLS' : 'bare', ...bare('bytes', 1e6), ...bare('few'), ...bare('many')]));
     for (const { label, way } of cases) {
       const columns = (figure: Figure, unit = 1): readonly string[] => {
-        const own = ratesOf([label], figure);
+        const turns = turnsOf([label], figure);
         return [
-          (median(own.map((one) => one.own)) / unit).toFixed(0),
-          `${median(own.map((one) => one.bare / one.own)).toFixed(2)} x`,
+          (median(turns.map(({ own }) => bySecond(own))) / unit).toFixed(0),
+          `${median(turns.map(({ own, bare }) => bySecond(bare) / bySecond(own))).toFixed(2)} x`,
         ];
       };
       const change = way === 'haproxy' ? '' : changes.get(label)!.median.toFixed(0);

@@ -20,6 +20,8 @@ export class OrderedClient implements AsyncDisposable {
   constructor(namespace: string, args: readonly string[]) {
     const command = ['netns', 'exec', namespace, process.execPath, CLIENT, ...args];
     const child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'inherit'] });
+    // One that has ended is noticed by its missing answer.
+    child.stdin.on('error', () => {});
     this.#process = child;
     this.#ended = once(child, 'close');
     this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -14,10 +14,10 @@ export function isUnified(): boolean {
   return existsSync(join(MOUNT, 'cgroup.controllers'));
 }
 
-/** Removes an instance's parent cgroup and leaves under it in which nothing runs any more, in every hierarchy. */
+/** Removes an instance's parent cgroup and those under it, in every hierarchy, where nothing runs in them any more. */
 export async function removeCgroups(parent: string): Promise<void> {
   const hierarchies = isUnified() ? [MOUNT] : (await readdir(MOUNT).catch(() => [])).map((name) => join(MOUNT, name));
-  const deadline = Date.now() + ENDING_MS;
+  const deadline = performance.now() + ENDING_MS;
   for (const hierarchy of hierarchies) {
     await removeTree(join(hierarchy, parent), deadline);
     // The parent of all instances goes with the last of them; until then it is not empty.
@@ -28,16 +28,11 @@ export async function removeCgroups(parent: string): Promise<void> {
 async function removeTree(directory: string, deadline: number): Promise<void> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) if (entry.isDirectory()) await removeTree(join(directory, entry.name), deadline);
+  const remove = (): Promise<string | undefined> =>
+    rmdir(directory).then(
+      () => undefined,
+      (error: NodeJS.ErrnoException) => error.code,
+    );
   // Any other failure is another hierarchy's name for the same group, which has gone with it.
-  while ((await failureOf(rmdir(directory))) === 'EBUSY' && Date.now() < deadline) await delay(LOOK_MS);
-}
-
-/** The system's code. */
-async function failureOf(call: Promise<void>): Promise<string | undefined> {
-  try {
-    await call;
-    return undefined;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code;
-  }
+  while ((await remove()) === 'EBUSY' && performance.now() < deadline) await delay(LOOK_MS);
 }
