@@ -2,7 +2,7 @@
 import { isIPv4 } from 'node:net';
 import type { NameLookup } from '../dns/name-lookup.ts';
 import type { SocksProxy } from '../host/network/egress-policy.ts';
-import { LightSocket } from './light-socket.ts';
+import { type Dialled, LightSocket, untilDialled } from './light-socket.ts';
 import type { Destination } from './original-destination.ts';
 import type { SandboxEgress } from './sandbox-egress.ts';
 import { openTunnel } from './socks5.ts';
@@ -43,19 +43,19 @@ export class Dialler {
   }
 
   /**
-   * Connects, in time. Rejects when there is no connection.
+   * Connects, in time.
    *
    * @param speaksFirst whether something is written to the target as soon as there is a connection
    */
-  dial(sandbox: SandboxEgress, target: Target, speaksFirst: boolean): Promise<LightSocket> {
+  dial(sandbox: SandboxEgress, target: Target, speaksFirst: boolean, dialled: Dialled): void {
     const { proxy } = sandbox.policy;
-    if (proxy === undefined) return LightSocket.dial(target.address, target.port, { timeoutMs: DIAL_MS, speaksFirst });
-    return this.#dialThrough(proxy, sandbox, target);
+    if (proxy === undefined) dialDirectly(target.address, target.port, speaksFirst, dialled);
+    else this.#dialThrough(proxy, sandbox, target).then(dialled, dialled);
   }
 
   async #dialThrough(proxy: SocksProxy, sandbox: SandboxEgress, target: Target): Promise<LightSocket> {
     const address = await this.#proxyAddress(sandbox, proxy);
-    const socket = await LightSocket.dial(address, proxy.port, { timeoutMs: DIAL_MS, speaksFirst: true });
+    const socket = await untilDialled((dialled) => dialDirectly(address, proxy.port, true, dialled));
     const timer = setTimeout(() => socket.destroy(), DIAL_MS);
     try {
       const host = target.name ?? target.address;
@@ -75,6 +75,10 @@ export class Dialler {
     if (!allowed(proxy.host)) throw new DialRefused('the address of the egress proxy is not allowed');
     return proxy.host;
   }
+}
+
+function dialDirectly(address: string, port: number, speaksFirst: boolean, dialled: Dialled): void {
+  LightSocket.dial(address, port, { timeoutMs: DIAL_MS, speaksFirst }, dialled);
 }
 
 function choose(addresses: readonly string[], chosen: string, allowed: (address: string) => boolean): string {

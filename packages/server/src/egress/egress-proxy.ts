@@ -54,6 +54,6 @@ export class EgressProxy {
       return;
     }
     const { dialler, interceptor } = this.#options;
-    void new ProxiedConnection({ sandbox, socket, destination, dialler, interceptor }).run();
+    new ProxiedConnection({ sandbox, socket, destination, dialler, interceptor }).start();
   }
 }

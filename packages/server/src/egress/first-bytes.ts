@@ -25,24 +25,23 @@ export interface Beginning {
   readonly bytes: Buffer;
 }
 
-/** Undefined when the connection ended before. Nobody owns it then. */
-export function readBeginning(socket: LightSocket): Promise<Beginning | undefined> {
-  return new Promise((resolve) => {
-    socket.owner = new BeginningReader(socket, resolve);
-    socket.resume();
-  });
+/** @param known called once, when nobody owns the connection any more; with undefined where it ended before */
+export function readBeginning(socket: LightSocket, known: (beginning: Beginning | undefined) => void): void {
+  socket.owner = new BeginningReader(socket, known);
+  socket.resume();
 }
 
 class BeginningReader implements SocketOwner {
   readonly #socket: LightSocket;
-  readonly #resolve: (beginning: Beginning | undefined) => void;
+  /** Until it was called. */
+  #known: ((beginning: Beginning | undefined) => void) | undefined;
   readonly #timer: NodeJS.Timeout;
   #bytes = NOTHING;
   #chunks = 0;
 
-  constructor(socket: LightSocket, resolve: (beginning: Beginning | undefined) => void) {
+  constructor(socket: LightSocket, known: (beginning: Beginning | undefined) => void) {
     this.#socket = socket;
-    this.#resolve = resolve;
+    this.#known = known;
     this.#timer = setTimeout(() => this.#finish({ protocol: 'other', reason: 'it names no host' }), FIRST_BYTES_MS);
   }
 
@@ -69,7 +68,9 @@ class BeginningReader implements SocketOwner {
   #finish(first: FirstBytes | undefined): void {
     clearTimeout(this.#timer);
     if (this.#socket.owner === this) this.#socket.owner = undefined;
-    this.#resolve(first && { first, bytes: this.#bytes });
+    const known = this.#known;
+    this.#known = undefined;
+    known?.(first && { first, bytes: this.#bytes });
   }
 }
 

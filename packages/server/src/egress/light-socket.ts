@@ -33,6 +33,9 @@ export interface SocketOwner {
   onClose(): void;
 }
 
+/** Told of a connection that was asked for, or why there is none. */
+export type Dialled = (result: LightSocket | Error) => void;
+
 interface PendingWrite {
   readonly data: Buffer;
   /** Of `data`, that have left. */
@@ -96,7 +99,7 @@ export class LightSocket implements Watcher {
   #isDeaf = false;
   #deafTimer: NodeJS.Timeout | undefined;
   /** Of one that is being dialled. */
-  #connected: ((error?: Error) => void) | undefined;
+  #dialled: Dialled | undefined;
   /** Of one that was dialled: until it is old enough to be probed. */
   #youth: NodeJS.Timeout | undefined;
   /** Whether the kernel may hold a small write back while another is under way. */
@@ -117,39 +120,39 @@ export class LightSocket implements Watcher {
   }
 
   /**
-   * Connects to an IPv4 address. Rejects when there is no connection, or none in time. Most connections are over before
-   * they need to be probed, and after one write: what costs the kernel five calls is put off until then.
+   * Connects to an IPv4 address. Most connections are over before they need to be probed, and after one write: what costs
+   * the kernel five calls is put off until then.
    *
    * @param speaksFirst whether something is written as soon as there is a connection
+   * @param dialled called once, perhaps before this returns: with an error when there is no connection, or none in time
    */
   static dial(
     address: string,
     port: number,
     { timeoutMs, speaksFirst }: { readonly timeoutMs: number; readonly speaksFirst: boolean },
-  ): Promise<LightSocket> {
-    return new Promise((resolve, reject) => {
-      const fd = openSocket();
-      if (fd < 0) return reject(systemError('socket', lastError()));
-      // The last part of the handshake leaves with the first bytes: one packet less, and a server that wakes once in
-      // place of twice. A server that speaks first would wait for it.
-      if (speaksFirst) setOption(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
-      writeSocketAddress(peer, address, port);
-      const result = nativeSockets().connect(fd, peer, SOCKADDR_IN_BYTES);
-      const code = result === 0 ? 0 : lastError();
-      if (code !== 0 && code !== Errno.inProgress) {
-        nativeSockets().close(fd);
-        return reject(systemError('connect', code));
-      }
-      const socket = new LightSocket(fd, { holdsBack: true });
-      socket.#watch(INCOMING | Ready.write);
-      socket.#waitsForRoom = true;
-      socket.#youth = setTimeout(() => socket.#onAge(), timeoutMs);
-      socket.#connected = (error) => {
-        if (error === undefined) return resolve(socket);
-        socket.destroy();
-        reject(error);
-      };
-    });
+    dialled: Dialled,
+  ): void {
+    const fd = openSocket();
+    if (fd < 0) {
+      dialled(systemError('socket', lastError()));
+      return;
+    }
+    // The last part of the handshake leaves with the first bytes: one packet less, and a server that wakes once in
+    // place of twice. A server that speaks first would wait for it.
+    if (speaksFirst) setOption(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+    writeSocketAddress(peer, address, port);
+    const result = nativeSockets().connect(fd, peer, SOCKADDR_IN_BYTES);
+    const code = result === 0 ? 0 : lastError();
+    if (code !== 0 && code !== Errno.inProgress) {
+      nativeSockets().close(fd);
+      dialled(systemError('connect', code));
+      return;
+    }
+    const socket = new LightSocket(fd, { holdsBack: true });
+    socket.#watch(INCOMING | Ready.write);
+    socket.#waitsForRoom = true;
+    socket.#youth = setTimeout(() => socket.#onAge(), timeoutMs);
+    socket.#dialled = dialled;
   }
 
   #watch(events: number): void {
@@ -163,14 +166,15 @@ export class LightSocket implements Watcher {
 
   /** From now on the kernel asks for a peer that is silent. */
   #onAge(): void {
-    if (this.#connected !== undefined) this.#onConnected(new Error('the host did not answer in time'));
+    if (this.#dialled !== undefined) this.#onDialled(new Error('the host did not answer in time'));
     else if (!this.destroyed) probeForPeer(this.#fd);
   }
 
-  #onConnected(error?: Error): void {
-    const connected = this.#connected;
-    this.#connected = undefined;
-    connected?.(error);
+  #onDialled(error?: Error): void {
+    const dialled = this.#dialled;
+    this.#dialled = undefined;
+    if (error !== undefined) this.destroy();
+    dialled?.(error ?? this);
   }
 
   /** Small writes leave at once from now on, also those that others make to the descriptor. */
@@ -319,9 +323,9 @@ export class LightSocket implements Watcher {
 
   ready(events: number): void {
     if (this.destroyed) return;
-    if (this.#connected !== undefined) {
+    if (this.#dialled !== undefined) {
       if (events === 0) return;
-      this.#onConnected((events & BROKEN) === 0 ? undefined : this.#error());
+      this.#onDialled((events & BROKEN) === 0 ? undefined : this.#error());
       if (this.destroyed) return;
     }
     if ((events & READABLE) !== 0) {
@@ -443,4 +447,11 @@ export class LightSocket implements Watcher {
     this.writableNeedDrain = false;
     this.#owner?.onDrain();
   }
+}
+
+/** Rejects when there is no connection. */
+export function untilDialled(dial: (dialled: Dialled) => void): Promise<LightSocket> {
+  return new Promise((resolve, reject) =>
+    dial((result) => (result instanceof LightSocket ? resolve(result) : reject(result))),
+  );
 }

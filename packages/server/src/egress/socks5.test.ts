@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { LightSocket } from './light-socket.ts';
+import { LightSocket, untilDialled } from './light-socket.ts';
 import { openTunnel } from './socks5.ts';
 
 /** To a proxy that answers each message of the client with the next of `answers`, and hangs up behind the last one. */
@@ -21,7 +21,9 @@ async function connected(resources: AsyncDisposableStack, answers: readonly Buff
   await once(server, 'listening');
   resources.defer(() => void server.close());
   const { port } = server.address() as AddressInfo;
-  const light = await LightSocket.dial('127.0.0.1', port, { timeoutMs: 5000, speaksFirst: true });
+  const light = await untilDialled((dialled) =>
+    LightSocket.dial('127.0.0.1', port, { timeoutMs: 5000, speaksFirst: true }, dialled),
+  );
   resources.defer(() => light.destroy());
   return light;
 }

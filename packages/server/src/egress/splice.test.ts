@@ -10,10 +10,10 @@ import { sharedBuffer } from '../gateway/read-buffers.ts';
 import { waitUntil } from '../gateway/testing/wait-until.ts';
 import { MAX_PIPES } from './kernel-pipe.ts';
 import { LightListener } from './light-listener.ts';
-import { LightSocket } from './light-socket.ts';
+import { LightSocket, untilDialled } from './light-socket.ts';
 import { nativeSockets, unacknowledgedBytes } from './native-sockets.ts';
 import { RequestGuard } from './request-guard.ts';
-import { type ByteCount, splice } from './splice.ts';
+import { type ByteCount, type SpliceOptions, splice } from './splice.ts';
 
 /** asm-generic/socket.h, tcp(7) */
 const SOL_SOCKET = 1;
@@ -77,8 +77,13 @@ function segmentsSent(socket: LightSocket): number {
   return info.readUInt32LE(SEGMENTS_OUT);
 }
 
+/** Resolves when both are closed. */
+function relay(inner: LightSocket, outer: LightSocket, count: ByteCount, options: SpliceOptions = {}): Promise<void> {
+  return new Promise((done) => splice(inner, outer, { count, options, done }));
+}
+
 function dial(port: number, { timeoutMs = 5000, speaksFirst = false } = {}): Promise<LightSocket> {
-  return LightSocket.dial('127.0.0.1', port, { timeoutMs, speaksFirst });
+  return untilDialled((dialled) => LightSocket.dial('127.0.0.1', port, { timeoutMs, speaksFirst }, dialled));
 }
 
 async function listening(): Promise<{ server: Server; port: number }> {
@@ -208,7 +213,7 @@ describe('a relay', () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const count = { sentBytes: 0, receivedBytes: 0 };
-    const spliced = splice(inner, outer, count);
+    const spliced = relay(inner, outer, count);
     server.end(LARGE);
     await acknowledged(server);
     server.destroy();
@@ -229,7 +234,7 @@ describe('a relay', () => {
     for (const direction of ['down', 'up']) {
       const { client, inner, outer, server } = await relayed(resources);
       const [sender, receiver] = direction === 'down' ? [server, client] : [client, server];
-      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+      const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 });
       sender.write(LARGE);
       await acknowledged(sender);
       sender.resetAndDestroy();
@@ -244,7 +249,7 @@ describe('a relay', () => {
   test('each half ends by itself, with all that was sent on it', async () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 });
     server.end('goodbye');
     assert.deepEqual(await drain(client), { text: 'goodbye', end: 'end' });
     client.end(LARGE);
@@ -261,7 +266,7 @@ describe('a relay', () => {
     const server = await connection;
     listener.close();
     keep(resources, outer, server);
-    void splice(inner, outer, { sentBytes: 0, receivedBytes: 0 });
+    void relay(inner, outer, { sentBytes: 0, receivedBytes: 0 });
     const before = segmentsSent(inner);
     // Both have left before anything is read.
     server.write('answer');
@@ -280,7 +285,7 @@ describe('a relay', () => {
     for (const guard of [undefined, new RequestGuard('allowed.test')]) {
       await using resources = new AsyncDisposableStack();
       const { client, inner, outer, server } = await relayed(resources);
-      const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { first: Buffer.from(head), guard });
+      const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { first: Buffer.from(head), guard });
       client.end(body);
       server.end(body);
       const [down, up] = await Promise.all([drain(client), drain(server)]);
@@ -295,7 +300,7 @@ describe('a relay', () => {
     const { client, inner, outer, server } = await relayed(resources);
     const body = randomBytes(30_000_000);
     const count = { sentBytes: 0, receivedBytes: 0 };
-    const spliced = splice(inner, outer, count);
+    const spliced = relay(inner, outer, count);
     sendInPieces(client, body);
     sendInPieces(server, body);
     const received = await Promise.all([readHaltingly(client, count), readHaltingly(server, count)]);
@@ -319,7 +324,7 @@ describe('a relay', () => {
       await using resources = new AsyncDisposableStack();
       const { inner, outer, server } = await relayed(resources);
       const count = { sentBytes: 0, receivedBytes: 0 };
-      const spliced = splice(inner, outer, count);
+      const spliced = relay(inner, outer, count);
       server.end(body);
       await untilStuck(count);
       assert(count.receivedBytes < body.length);
@@ -334,7 +339,7 @@ describe('a relay', () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const guard = new RequestGuard('allowed.test');
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: () => 'refused' });
+    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: () => 'refused' });
     client.write('GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n');
     const sending = setInterval(() => client.write('GET /3 HTTP/1.1\r\nHost: allowed.test\r\n\r\n'), 1);
     resources.defer(() => clearInterval(sending));
@@ -351,7 +356,7 @@ describe('a relay', () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const guard = new RequestGuard('allowed.test');
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 100 });
+    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 100 });
     const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
     const asked = drain(server);
     // Each piece ends one head and begins another.
@@ -372,7 +377,7 @@ describe('a relay', () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const guard = new RequestGuard('allowed.test');
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 50 });
+    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 50 });
     const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
     client.end(`${request}G`);
     assert.deepEqual(await drain(server), { text: request, end: 'end' });
@@ -387,7 +392,7 @@ describe('a relay', () => {
       await using resources = new AsyncDisposableStack();
       const both = await relayed(resources);
       const [near, far] = side === 'inner' ? [both.client, both.server] : [both.server, both.client];
-      const spliced = splice(both.inner, both.outer, { sentBytes: 0, receivedBytes: 0 });
+      const spliced = relay(both.inner, both.outer, { sentBytes: 0, receivedBytes: 0 });
       near.end('last');
       assert.deepEqual(await drain(far), { text: 'last', end: 'end' });
       const sending = setInterval(() => far.write('more'), 1);
@@ -401,7 +406,7 @@ describe('a relay', () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const guard = new RequestGuard('allowed.test');
-    const spliced = splice(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: () => 'refused' });
+    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, refusal: () => 'refused' });
     const length = 20_000_000;
     client.write(`POST / HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: ${length}\r\n\r\n`);
     client.write(Buffer.alloc(length, 'x'));

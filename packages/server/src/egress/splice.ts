@@ -26,16 +26,20 @@ const LINGER_MS = 1000;
 const HEAD_MS = 30_000;
 
 /**
- * Each half ends with its other side, behind all that came before: in order, or with a reset. Resolves when both are
- * closed.
+ * Each half ends with its other side, behind all that came before: in order, or with a reset.
+ *
+ * @param done called when both are closed
  */
 export function splice(
   inner: LightSocket,
   outer: LightSocket,
-  count: ByteCount,
-  options: SpliceOptions = {},
-): Promise<void> {
-  return new Promise((resolve) => new Splice(inner, outer, { count, options, done: resolve }).start());
+  {
+    count,
+    options = {},
+    done,
+  }: { readonly count: ByteCount; readonly options?: SpliceOptions; readonly done: () => void },
+): void {
+  new Splice(inner, outer, { count, options, done }).start();
 }
 
 class Splice implements RelayWatch {
