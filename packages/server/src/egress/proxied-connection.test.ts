@@ -28,56 +28,70 @@ const WITH_HEADERS: EgressPolicy = {
   authority: 'secret of the authority',
 };
 
-interface Waiting extends AsyncDisposable {
+interface Connected extends AsyncDisposable {
   readonly client: Socket;
   readonly sandbox: SandboxEgress;
   /** The proxy's end of the client's connection, as it was accepted. */
   readonly accepted: LightSocket;
+  /** The nameserver was asked; has it answer. */
+  readonly asked: Promise<() => void>;
+}
+
+interface Waiting extends Connected {
   /** Has the nameserver answer. */
   readonly answer: () => void;
 }
 
-/** A connection that has sent `first`, upon which the nameserver was asked. */
-async function waiting(policy: EgressPolicy, first: Buffer | string): Promise<Waiting> {
+/** A connection that has sent `first`, from a client whose rules are `policy`. */
+async function connected(
+  policy: EgressPolicy,
+  first: Buffer | string,
+  { address = ADDRESS, port = typeof first === 'string' ? 80 : 443, permitted = [] as readonly string[] } = {},
+): Promise<Connected> {
   await using resources = new AsyncDisposableStack();
   const asked = Promise.withResolvers<() => void>();
   // Nameservers answer on port 53 only, of which every loopback address has one.
   const nameserver = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
-  const dns = createSocket('udp4', (query, { port, address }) => {
+  const dns = createSocket('udp4', (query, peer) => {
     const question = Buffer.from(query.subarray(0, readQuestion(query)!.end));
-    const message = Buffer.concat([question, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, ...ADDRESS])]);
+    const message = Buffer.concat([question, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, ...address])]);
     message.writeUInt16BE(0x8180, 2);
     message.set([0, 1, 0, 1, 0, 0, 0, 0], 4);
-    asked.resolve(() => dns.send(message, port, address));
+    asked.resolve(() => dns.send(message, peer.port, peer.address));
   });
   dns.bind(53, nameserver);
   await once(dns, 'listening');
   resources.defer(() => void dns.close());
-  const sandbox = new SandboxEgress({ address: '127.0.0.1', policy }, new ReachableRanges([]));
+  const sandbox = new SandboxEgress({ address: '127.0.0.1', policy }, new ReachableRanges(permitted));
   const lookup = new NameLookup([nameserver]);
   resources.defer(() => lookup.close());
-  let accepted: LightSocket | undefined;
+  const accepted = Promise.withResolvers<LightSocket>();
   const proxy = new EgressProxy({
     sandboxOf: () => sandbox,
     // The packet filter's part, which knows it of redirected connections only.
     originalDestination: (socket) => {
-      accepted = socket;
-      return { address: ADDRESS.join('.'), port: typeof first === 'string' ? 80 : 443 };
+      accepted.resolve(socket);
+      return { address: address.join('.'), port };
     },
     dialler: new Dialler(lookup),
     interceptor: new Interceptor(new LeafCertificates()),
     maxConnections: 100,
   });
-  const port = proxy.listen();
+  const client = connect(proxy.listen(), '127.0.0.1');
   resources.defer(() => proxy.close());
   resources.defer(() => cutAll(sandbox));
-  const client = connect(port, '127.0.0.1');
   client.on('error', () => {});
   resources.defer(() => void client.destroy());
   client.write(first);
-  const answer = await asked.promise;
+  const own = await accepted.promise;
   const owned = resources.move();
-  return { client, sandbox, accepted: accepted!, answer, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { client, sandbox, accepted: own, asked: asked.promise, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** One whose name has to be looked up. */
+async function waiting(...of: Parameters<typeof connected>): Promise<Waiting> {
+  const connection = await connected(...of);
+  return { ...connection, answer: await connection.asked };
 }
 
 /** The first message of a client that wants TLS with the host. */
@@ -138,4 +152,32 @@ test('a connection that is cut while a certificate is made for it is forgotten',
   await waitUntil(() => sandbox.traffic.connections === 1, 'the account of the connection');
   cutAll(sandbox);
   await waitUntil(() => sandbox.connections.size === 0, 'the end of the accounts');
+});
+
+test('one that ends within its first message is forgotten', { timeout: 8000 }, async () => {
+  await using connection = await connected(NAMED, 'GET / HTTP/1.1\r\nHo');
+  const { client, sandbox } = connection;
+  await waitUntil(() => sandbox.connections.size === 1, 'the account of the connection');
+  client.resetAndDestroy();
+  await waitUntil(() => sandbox.connections.size === 0, 'the end of the accounts');
+  assert.deepEqual(sandbox.denials, []);
+});
+
+test('one to a host that refuses it is reset and forgotten', { timeout: 8000 }, async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  const options = { address: [127, 0, 0, 1], port, permitted: ['127.0.0.0/8'] };
+  await using connection = await waiting(NAMED, `GET / HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`, options);
+  const { client, sandbox, answer } = connection;
+  let code: string | undefined;
+  client.on('error', (error: NodeJS.ErrnoException) => {
+    code = error.code;
+  });
+  answer();
+  await waitUntil(() => code !== undefined, 'the end of the connection');
+  assert.equal(code, 'ECONNRESET');
+  await waitUntil(() => sandbox.connections.size === 0, 'the end of the accounts');
+  assert.equal(sandbox.traffic.connections, 1);
 });
