@@ -11,7 +11,7 @@ import { runCommand } from '@sandport/server/host/run-command';
 import { findProcesses } from '@sandport/server/process-identity';
 import { Outside } from '../../test/support/outside.ts';
 import { enterOwnNetwork } from '../../test/support/own-network.ts';
-import { cpuSeconds } from '../gateway/processes.ts';
+import { cpuSeconds, machineSeconds } from '../gateway/processes.ts';
 import { Samples } from '../support/samples.ts';
 import { BareNamespace } from './bare-namespace.ts';
 import { startHaproxy } from './haproxy.ts';
@@ -29,7 +29,7 @@ const MANY = 100;
 /** Of one turn. What the machine can do differs by half within a minute: many short turns see the same of it. */
 const SECONDS = 0.2;
 /** Of each side, in one round. */
-const TURNS = { bytes: 4, few: 8, many: 8 };
+const TURNS = { bytes: 4, few: 16, many: 16 };
 const NAME = 'allowed.test';
 
 type Kind = 'plain' | 'tls';
@@ -48,10 +48,15 @@ interface Parties {
   readonly proxy: readonly number[];
 }
 
+interface Worked extends Done {
+  /** Processor time of all that took part: client, server, proxy and kernel. */
+  readonly processorSeconds: number;
+}
+
 /** The same order to both, one after the other. */
 interface Turn {
-  readonly own: Done;
-  readonly bare: Done;
+  readonly own: Worked;
+  readonly bare: Worked;
 }
 
 type Figure = keyof typeof TURNS;
@@ -154,7 +159,7 @@ async function measure(parties: Parties): Promise<Measured> {
   const few = await inTurns(parties, TURNS.few, ['connections', FEW, SECONDS]);
   const cpu = cpuSeconds(parties.proxy);
   const many = await inTurns(parties, TURNS.many, ['connections', MANY, SECONDS]);
-  const connections = many.reduce((sum, { own }) => sum + own.count, 0);
+  const connections = sum(many.map(({ own }) => own.count));
   return { turns: { bytes, few, many }, proxySeconds: (cpuSeconds(parties.proxy) - cpu) / connections };
 }
 
@@ -166,10 +171,27 @@ async function inTurns(
 ): Promise<readonly Turn[]> {
   const turns: Turn[] = [];
   while (turns.length < count) {
-    if (Math.random() < 0.5) turns.push({ own: await own.order(...order), bare: await bare.order(...order) });
-    else turns.push({ bare: await bare.order(...order), own: await own.order(...order) });
+    if (Math.random() < 0.5) turns.push({ own: await work(own, order), bare: await work(bare, order) });
+    else turns.push({ bare: await work(bare, order), own: await work(own, order) });
   }
   return turns;
+}
+
+async function work(client: OrderedClient, order: readonly (string | number)[]): Promise<Worked> {
+  const before = machineSeconds();
+  const done = await client.order(...order);
+  return { ...done, processorSeconds: machineSeconds() - before };
+}
+
+/** How many times what the bare pair took each byte or connection took, of all turns together. */
+function ratio(turns: readonly Turn[], figure: 'seconds' | 'processorSeconds'): string {
+  const each = (side: keyof Turn): number =>
+    sum(turns.map((turn) => turn[side][figure])) / sum(turns.map((turn) => turn[side].count));
+  return `${(each('own') / each('bare')).toFixed(2)} x`;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function bySecond({ count, seconds }: Done): number {
@@ -182,31 +204,35 @@ function ranges(count: number): EgressPolicy {
 }
 
 function print(results: ReadonlyMap<string, readonly Measured[]>, changes: ReadonlyMap<string, Samples>): void {
-  const rates = [`conn/s, ${FEW}`, 'bare / it', `${MANY} at once`, 'bare / it'];
+  const rates = [`conn/s, ${FEW}`, 'bare / it', 'work', `${MANY} at once`, 'bare / it', 'work'];
   console.log(row(['', 'MB/s', 'bare / it', ...rates, 'proxy us', 'change ms']));
   for (const kind of ['plain', 'tls'] as const) {
     const cases = CASES.filter((one) => one.kind === kind);
     const turnsOf = (labels: readonly string[], figure: Figure): readonly Turn[] =>
       labels.flatMap((label) => results.get(label)!).flatMap(({ turns }) => turns[figure]);
     const all = cases.map(({ label }) => label);
-    const bare = (figure: Figure, unit = 1): string[] => [
-      (median(turnsOf(all, figure).map((one) => bySecond(one.bare))) / unit).toFixed(0),
-      '',
-    ];
-    console.log(row([kind === 'tls' ? 'bare, TLS' : 'bare', ...bare('bytes', 1e6), ...bare('few'), ...bare('many')]));
+    const rate = (figure: Figure, done: readonly Done[]): string =>
+      (median(done.map(bySecond)) / (figure === 'bytes' ? 1e6 : 1)).toFixed(0);
+    const bare = (figure: Figure): string => {
+      const turns = turnsOf(all, figure);
+      return rate(
+        figure,
+        turns.map((turn) => turn.bare),
+      );
+    };
+    console.log(row([kind === 'tls' ? 'bare, TLS' : 'bare', bare('bytes'), '', bare('few'), '', '', bare('many')]));
     for (const { label, way } of cases) {
-      const columns = (figure: Figure, unit = 1): readonly string[] => {
+      const columns = (figure: Figure): readonly string[] => {
         const turns = turnsOf([label], figure);
-        return [
-          (median(turns.map(({ own }) => bySecond(own))) / unit).toFixed(0),
-          `${median(turns.map(({ own, bare }) => bySecond(bare) / bySecond(own))).toFixed(2)} x`,
-        ];
+        const own = turns.map((turn) => turn.own);
+        const work = figure === 'bytes' ? [] : [ratio(turns, 'processorSeconds')];
+        return [rate(figure, own), ratio(turns, 'seconds'), ...work];
       };
       const change = way === 'haproxy' ? '' : changes.get(label)!.median.toFixed(0);
       const hasProxy = way === byName || way === 'haproxy';
       const seconds = results.get(label)!.map(({ proxySeconds }) => proxySeconds);
       const proxy = hasProxy ? (1e6 * median(seconds)).toFixed(0) : '';
-      console.log(row([label, ...columns('bytes', 1e6), ...columns('few'), ...columns('many'), proxy, change]));
+      console.log(row([label, ...columns('bytes'), ...columns('few'), ...columns('many'), proxy, change]));
     }
   }
 }

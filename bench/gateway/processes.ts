@@ -103,6 +103,13 @@ export function cpuSeconds(pids: readonly number[]): number {
   return ticks / TICKS_PER_SECOND;
 }
 
+/** Processor time that everything on the machine has used so far, in seconds. */
+export function machineSeconds(): number {
+  // Of all processors together: user, nice, system, idle, waiting for disks, interrupts, soft interrupts (proc_stat(5)).
+  const [user, nice, system, , , hard, soft] = readFileSync('/proc/stat', 'utf8').match(/\d+/g)!.map(Number);
+  return (user! + nice! + system! + hard! + soft!) / TICKS_PER_SECOND;
+}
+
 /** Memory that is these processes' own, with their share of what they share, in MiB. */
 export function memoryMiB(pids: readonly number[]): number {
   let kib = 0;
