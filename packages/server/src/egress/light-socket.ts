@@ -125,6 +125,7 @@ export class LightSocket implements Watcher {
    *
    * @param speaksFirst whether something is written as soon as there is a connection
    * @param dialled called once, perhaps before this returns: with an error when there is no connection, or none in time
+   * @throws Error when its descriptor cannot be watched; `dialled` is not called then
    */
   static dial(
     address: string,
