@@ -211,22 +211,15 @@ function print(results: ReadonlyMap<string, readonly Measured[]>, changes: Reado
     const turnsOf = (labels: readonly string[], figure: Figure): readonly Turn[] =>
       labels.flatMap((label) => results.get(label)!).flatMap(({ turns }) => turns[figure]);
     const all = cases.map(({ label }) => label);
-    const rate = (figure: Figure, done: readonly Done[]): string =>
-      (median(done.map(bySecond)) / (figure === 'bytes' ? 1e6 : 1)).toFixed(0);
-    const bare = (figure: Figure): string => {
-      const turns = turnsOf(all, figure);
-      return rate(
-        figure,
-        turns.map((turn) => turn.bare),
-      );
-    };
+    const rate = (figure: Figure, turns: readonly Turn[], side: keyof Turn): string =>
+      (median(turns.map((turn) => bySecond(turn[side]))) / (figure === 'bytes' ? 1e6 : 1)).toFixed(0);
+    const bare = (figure: Figure): string => rate(figure, turnsOf(all, figure), 'bare');
     console.log(row([kind === 'tls' ? 'bare, TLS' : 'bare', bare('bytes'), '', bare('few'), '', '', bare('many')]));
     for (const { label, way } of cases) {
       const columns = (figure: Figure): readonly string[] => {
         const turns = turnsOf([label], figure);
-        const own = turns.map((turn) => turn.own);
         const work = figure === 'bytes' ? [] : [ratio(turns, 'processorSeconds')];
-        return [rate(figure, own), ratio(turns, 'seconds'), ...work];
+        return [rate(figure, turns, 'own'), ratio(turns, 'seconds'), ...work];
       };
       const change = way === 'haproxy' ? '' : changes.get(label)!.median.toFixed(0);
       const hasProxy = way === byName || way === 'haproxy';

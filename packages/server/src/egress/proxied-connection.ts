@@ -138,14 +138,12 @@ export class ProxiedConnection implements Cuttable {
     if (bytes !== undefined) this.#light.putBack(bytes);
     const socket = asSocket(this.#light);
     this.#socket = socket;
-    const dial = (): Promise<LightSocket> =>
-      untilDialled((dialled) => this.#dialler.dial(sandbox, target, true, dialled));
-    this.#interceptor
-      .serve({ ...beginning, sandbox, socket, port: target.port, dial: async () => asSocket(await dial()) })
-      .then(
-        () => this.#end(),
-        (error: unknown) => this.#fail(error),
-      );
+    const dial = async (): Promise<Socket> =>
+      asSocket(await untilDialled((dialled) => this.#dialler.dial(sandbox, target, true, dialled)));
+    this.#interceptor.serve({ ...beginning, sandbox, socket, port: target.port, dial }).then(
+      () => this.#end(),
+      (error: unknown) => this.#fail(error),
+    );
   }
 
   /** @param guarded the host that each of its plain requests has to name */
@@ -161,13 +159,10 @@ export class ProxiedConnection implements Cuttable {
         this.#abandon();
         return;
       }
+      // Plain requests of a connection may each name another host.
       const guard =
         guarded === undefined ? undefined : { guard: new RequestGuard(guarded), refusal: () => refusal(guarded) };
-      splice(this.#light, outer, {
-        count: sandbox.traffic,
-        options: { first: bytes, ...guard },
-        done: () => this.#end(),
-      });
+      splice(this.#light, outer, { count: sandbox.traffic, first: bytes, ...guard, done: () => this.#end() });
     };
     this.#dialler.dial(sandbox, target, bytes !== undefined, (result) => this.#step(() => dialled(result)));
   }

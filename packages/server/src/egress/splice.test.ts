@@ -78,8 +78,13 @@ function segmentsSent(socket: LightSocket): number {
 }
 
 /** Resolves when both are closed. */
-function relay(inner: LightSocket, outer: LightSocket, count: ByteCount, options: SpliceOptions = {}): Promise<void> {
-  return new Promise((done) => splice(inner, outer, { count, options, done }));
+function relay(
+  inner: LightSocket,
+  outer: LightSocket,
+  count: ByteCount,
+  options: Omit<SpliceOptions, 'count' | 'done'> = {},
+): Promise<void> {
+  return new Promise((done) => splice(inner, outer, { ...options, count, done }));
 }
 
 function dial(port: number, { timeoutMs = 5000, speaksFirst = false } = {}): Promise<LightSocket> {

@@ -10,6 +10,9 @@ export interface ByteCount {
 }
 
 export interface SpliceOptions {
+  readonly count: ByteCount;
+  /** Called when both are closed. */
+  readonly done: () => void;
   /** What was read of the inner connection before. */
   readonly first?: Buffer | undefined;
   /** Looks at what the inner connection sends. */
@@ -25,30 +28,16 @@ const NOTHING = Buffer.alloc(0);
 const LINGER_MS = 1000;
 const HEAD_MS = 30_000;
 
-/**
- * Each half ends with its other side, behind all that came before: in order, or with a reset.
- *
- * @param done called when both are closed
- */
-export function splice(
-  inner: LightSocket,
-  outer: LightSocket,
-  {
-    count,
-    options = {},
-    done,
-  }: { readonly count: ByteCount; readonly options?: SpliceOptions; readonly done: () => void },
-): void {
-  new Splice(inner, outer, { count, options, done }).start();
+/** Each half ends with its other side, behind all that came before: in order, or with a reset. */
+export function splice(inner: LightSocket, outer: LightSocket, options: SpliceOptions): void {
+  new Splice(inner, outer, options).start();
 }
 
 class Splice implements RelayWatch {
   readonly #inner: LightSocket;
   readonly #outer: LightSocket;
-  readonly #count: ByteCount;
   readonly #options: SpliceOptions;
   readonly #filter: ((bytes: Buffer) => Buffer) | undefined;
-  readonly #done: () => void;
   readonly #fromInner: RelayReader;
   readonly #fromOuter: RelayReader;
   #open = 2;
@@ -59,16 +48,10 @@ class Splice implements RelayWatch {
   #headTimer: NodeJS.Timeout | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
 
-  constructor(
-    inner: LightSocket,
-    outer: LightSocket,
-    { count, options, done }: { readonly count: ByteCount; readonly options: SpliceOptions; readonly done: () => void },
-  ) {
+  constructor(inner: LightSocket, outer: LightSocket, options: SpliceOptions) {
     this.#inner = inner;
     this.#outer = outer;
-    this.#count = count;
     this.#options = options;
-    this.#done = done;
     const { guard } = options;
     this.#filter = guard && ((bytes) => this.#check(guard, bytes));
     this.#fromInner = new RelayReader(inner, outer, this, this.#filter);
@@ -87,8 +70,8 @@ class Splice implements RelayWatch {
   }
 
   count(reader: RelayReader, bytes: number): void {
-    if (reader === this.#fromOuter) this.#count.receivedBytes += bytes;
-    else if (!this.#stopped) this.#count.sentBytes += bytes;
+    if (reader === this.#fromOuter) this.#options.count.receivedBytes += bytes;
+    else if (!this.#stopped) this.#options.count.sentBytes += bytes;
   }
 
   ended(reader: RelayReader): void {
@@ -111,7 +94,7 @@ class Splice implements RelayWatch {
       clearTimeout(this.#headTimer);
       clearTimeout(this.#lingerTimer);
     }
-    if (--this.#open === 0) this.#done();
+    if (--this.#open === 0) this.#options.done();
   }
 
   #check(guard: RequestGuard, bytes: Buffer): Buffer {
