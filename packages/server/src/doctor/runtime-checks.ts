@@ -28,8 +28,6 @@ function isThere(program: string): boolean {
   }
 }
 
-const foundGood = new FoundGood();
-
 export const runtimeChecks: readonly Check[] = [
   {
     name: 'runtime',
@@ -45,19 +43,7 @@ export const runtimeChecks: readonly Check[] = [
       return first;
     },
   },
-  {
-    name: 'systrap',
-    async run({ runtime }, again) {
-      if (runtime !== 'runsc') return 'not needed by runc';
-      if (!again && foundGood.has('systrap', 'runsc')) return 'gVisor has run a program before';
-      const args = ['--platform=systrap', '--network=none', '--ignore-cgroups', '--rootless=false', 'do', '/bin/true'];
-      await runCommand('runsc', args, { timeoutMs: 20_000 }).catch((error: Error) => {
-        throw new Complaint(`gVisor does not run here: ${error.message}`, 'use --runtime runc, or another kernel');
-      });
-      await foundGood.add('systrap', 'runsc');
-      return 'gVisor runs a program';
-    },
-  },
+  systrapCheck(new FoundGood()),
   {
     name: 'programs',
     async run() {
@@ -71,3 +57,20 @@ export const runtimeChecks: readonly Check[] = [
     },
   },
 ];
+
+/** @param found where it is kept what was found good */
+export function systrapCheck(found: FoundGood): Check {
+  return {
+    name: 'systrap',
+    async run({ runtime }, again) {
+      if (runtime !== 'runsc') return 'not needed by runc';
+      if (!again && found.has('systrap', 'runsc')) return 'gVisor has run a program before';
+      const args = ['--platform=systrap', '--network=none', '--ignore-cgroups', '--rootless=false', 'do', '/bin/true'];
+      await runCommand('runsc', args, { timeoutMs: 20_000 }).catch((error: Error) => {
+        throw new Complaint(`gVisor does not run here: ${error.message}`, 'use --runtime runc, or another kernel');
+      });
+      await found.add('systrap', 'runsc');
+      return 'gVisor runs a program';
+    },
+  };
+}

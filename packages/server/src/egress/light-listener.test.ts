@@ -33,11 +33,12 @@ function firstNumbers(free: number): number {
   return end;
 }
 
-test('connections wait while there are no descriptors for them', async () => {
+test('connections wait while there are no descriptors for them, and the processor rests', async ({ mock }) => {
   const accepted: LightSocket[] = [];
   await using resources = new AsyncDisposableStack();
   const listener = new LightListener('127.0.0.1', 0, (socket) => void accepted.push(socket));
   resources.defer(() => listener.close());
+  const told = mock.method(listener, 'ready').mock;
   resources.defer(() => {
     for (const socket of accepted) socket.destroy();
   });
@@ -54,9 +55,13 @@ test('connections wait while there are no descriptors for them', async () => {
   try {
     await once(clients.stdout, 'data');
     await waitUntil(() => accepted.length > 0, 'the first');
+    // From now on it finds no room, time and again.
+    const tries = told.callCount();
     let looks = 0;
-    await waitUntil(() => ++looks > 20, 'some time');
+    await waitUntil(() => ++looks > 20 && told.callCount() > tries + 1, 'two more tries');
     assert(accepted.length < 10, `${accepted.length} were accepted`);
+    // One that does not rest tries a thousand times between two looks.
+    assert(told.callCount() < tries + 10 * looks, `${told.callCount() - tries} tries in ${looks} looks`);
     accepted.shift()!.destroy();
   } finally {
     limitDescriptors(before);

@@ -361,16 +361,16 @@ describe('a relay', () => {
     await using resources = new AsyncDisposableStack();
     const { client, inner, outer, server } = await relayed(resources);
     const guard = new RequestGuard('allowed.test');
-    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 100 });
+    const spliced = relay(inner, outer, { sentBytes: 0, receivedBytes: 0 }, { guard, headMs: 500 });
     const request = 'GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n';
     const asked = drain(server);
     // Each piece ends one head and begins another.
     for (let count = 0; count < 5; count++) {
       client.write(request.slice(count === 0 ? 0 : 10) + request.slice(0, 10));
-      await delay(50);
+      await delay(200);
     }
     client.write(request.slice(10));
-    await delay(300);
+    await delay(700);
     assert(!inner.destroyed, 'nothing has begun');
     client.write(request + request.slice(0, 10));
     await drain(client);
