@@ -33,6 +33,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   },
   egress: {
     about: 'throughput and new connections under rules of each kind, beside a bare veth pair with masquerade',
+    rounds: 4,
     run: benchmarkEgress,
   },
   gateway: {

@@ -6,7 +6,7 @@ import { AGENT_PORT } from '@sandport/protocol/agent-port';
 import type { Installation } from '@sandport/server/host/image/installation';
 import { INSIDE_ADDRESS } from '@sandport/server/host/network/slot';
 import { agentArguments } from '@sandport/server/host/runtime/agent-process';
-import { type RuntimeName, withContainer } from './bare-container.ts';
+import { type RuntimeName, withContainer } from '../support/bare-container.ts';
 
 /** Milliseconds from the start of the runtime to the first answer of the agent. */
 export async function bareAgentAnswer(runtime: RuntimeName, { base, agentDirectory }: Installation): Promise<number> {

@@ -1,9 +1,9 @@
 // How long until a new sandbox is of use, beside bare runs of the same runtimes on the same image, in turns.
 import { readInstallation } from '@sandport/server/host/image/installation';
 import { SandportServer } from '../../test/support/sandport-server.ts';
+import { bareFirstAnswer, bareFirstByte, type RuntimeName } from '../support/bare-container.ts';
 import { SAMPLES_HEADING, Samples } from '../support/samples.ts';
 import { bareAgentAnswer } from './bare-agent.ts';
-import { bareFirstAnswer, bareFirstByte, type RuntimeName } from './bare-container.ts';
 import { creationTimes } from './sandport-times.ts';
 import { untilIdle } from './until-idle.ts';
 

@@ -1,10 +1,11 @@
-// A client in a namespace, which lives as long as what is measured: one that had just started would be measured itself.
+// A client that takes orders, and lives as long as what is measured: one that had just started would be measured itself.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
+/** What is run with `HOST plain|tls NAME`. */
+export const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
 
 export interface Done {
   /** Bytes or connections. */
@@ -17,9 +18,10 @@ export class OrderedClient implements AsyncDisposable {
   readonly #answers: AsyncIterator<string>;
   readonly #ended: Promise<unknown>;
 
-  constructor(namespace: string, args: readonly string[]) {
-    const command = ['netns', 'exec', namespace, process.execPath, CLIENT, ...args];
-    const child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'inherit'] });
+  /** @param command runs `CLIENT`, with its stdin and stdout */
+  constructor(command: readonly string[]) {
+    const [file, ...args] = command;
+    const child = spawn(file!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     // One that has ended is noticed by its missing answer.
     child.stdin.on('error', () => {});
     this.#process = child;

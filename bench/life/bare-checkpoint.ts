@@ -2,7 +2,7 @@
 // Sandport around them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { createSlots, INSIDE_ADDRESS, removeSlot } from '@sandport/server/host/n
 import { agentArguments } from '@sandport/server/host/runtime/agent-process';
 import { HIDE_SYSCTL_NET, PAST_CACHE_FLAG, SAVE_FLAGS } from '@sandport/server/host/runtime/runsc';
 import { agentMounts } from '../create/bare-agent.ts';
-import { answers, type BareBundle, config, FLAGS, names } from '../create/bare-container.ts';
+import { answers, type BareBundle, FLAGS, names, writeBundle } from '../support/bare-container.ts';
 import { holdingServer } from './program.ts';
 
 export interface BareTimes {
@@ -62,8 +62,7 @@ async function started(
 ): Promise<number> {
   await mkdir(bundle);
   const [slot] = await createSlots(names, [{ index: 0, address: INSIDE_ADDRESS }]);
-  await writeFile(join(bundle, 'hosts'), '127.0.0.1 localhost bare\n');
-  await writeFile(join(bundle, 'config.json'), JSON.stringify(config(bare, bundle, slot!)));
+  await writeBundle(bare, bundle, slot!);
   const before = performance.now();
   await runsc(bundle, [verb, '--detach', ...flags, '--bundle', bundle, 'bare']);
   while (!(await answers())) await delay(2);

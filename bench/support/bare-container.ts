@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSlots, INSIDE_ADDRESS, removeSlot, type Slot, slotNames } from '@sandport/server/host/network/slot';
 import { HIDE_SYSCTL_NET } from '@sandport/server/host/runtime/runsc';
@@ -59,9 +59,8 @@ export async function withContainer<T>(
   const [slot] = await createSlots(names, [{ index: 0, address: INSIDE_ADDRESS }]);
   let child: ChildProcess | undefined;
   try {
-    await writeFile(join(bundle, 'hosts'), '127.0.0.1 localhost bare\n');
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(config(bare, bundle, slot!)));
-    const [file, ...rest] = command(runtime, bundle);
+    await writeBundle(bare, bundle, slot!);
+    const [file, ...rest] = runCommandLine(runtime, bundle);
     const started = performance.now();
     child = spawn(file!, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
     return await measure(child, started);
@@ -77,23 +76,46 @@ export const FLAGS = {
   runc: [],
 } as const;
 
-function command(runtime: RuntimeName, bundle: string): string[] {
+/** Runs what was written to the bundle, which it is named for, with the stdin and the stdout of the command. */
+export function runCommandLine(runtime: RuntimeName, bundle: string): string[] {
   const launcher = runtime === 'runsc' ? HIDE_SYSCTL_NET : [];
-  return [...launcher, runtime, '--root', join(bundle, 'state'), ...FLAGS[runtime], 'run', '--bundle', bundle, 'bare'];
+  return [...launcher, runtime, ...globalFlags(runtime, bundle), 'run', '--bundle', bundle, basename(bundle)];
+}
+
+function globalFlags(runtime: RuntimeName, bundle: string): string[] {
+  return ['--root', join(bundle, 'state'), ...FLAGS[runtime]];
 }
 
 async function end(runtime: RuntimeName, bundle: string, child: ChildProcess | undefined): Promise<void> {
-  const remove = spawn(runtime, ['--root', join(bundle, 'state'), ...FLAGS[runtime], 'delete', '--force', 'bare'], {
-    stdio: 'ignore',
-  });
-  await once(remove, 'close');
+  await deleteContainer(runtime, bundle);
   if (child !== undefined && child.exitCode === null && child.signalCode === null) {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
 }
 
-export function config({ rootfs, args, mounts = [], env = [] }: BareBundle, bundle: string, slot: Slot): object {
+/** Ends it where it still runs. */
+export async function deleteContainer(runtime: RuntimeName, bundle: string): Promise<void> {
+  const args = [...globalFlags(runtime, bundle), 'delete', '--force', basename(bundle)];
+  const remove = spawn(runtime, args, { stdio: 'ignore' });
+  await once(remove, 'close');
+}
+
+/** Fills a directory with what a runtime needs to run it. */
+export async function writeBundle(
+  bare: BareBundle,
+  bundle: string,
+  network: Pick<Slot, 'namespacePath'>,
+): Promise<void> {
+  await writeFile(join(bundle, 'hosts'), '127.0.0.1 localhost bare\n');
+  await writeFile(join(bundle, 'config.json'), JSON.stringify(config(bare, bundle, network)));
+}
+
+function config(
+  { rootfs, args, mounts = [], env = [] }: BareBundle,
+  bundle: string,
+  { namespacePath }: Pick<Slot, 'namespacePath'>,
+): object {
   return {
     ociVersion: '1.0.2',
     root: { path: rootfs, readonly: true },
@@ -117,7 +139,7 @@ export function config({ rootfs, args, mounts = [], env = [] }: BareBundle, bund
         { type: 'ipc' },
         { type: 'uts' },
         { type: 'mount' },
-        { type: 'network', path: slot.namespacePath },
+        { type: 'network', path: namespacePath },
       ],
     },
   };
