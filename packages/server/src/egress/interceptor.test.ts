@@ -1,5 +1,6 @@
 // Connections whose requests are read: what their clients and their hosts may do wrong, and what is left of it then.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -13,6 +14,7 @@ import { ReachableRanges, SandboxEgress } from './sandbox-egress.ts';
 const NAME = 'allowed.test';
 const TIMES: InterceptorTimes = { handshakeMs: 10_000, headMs: 30_000, checkMs: 20, idleMs: 30_000 };
 const GET = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
+const UPGRADE = `GET / HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const timeout = { timeout: 20_000 };
 
@@ -232,8 +234,62 @@ test('a request that is read for its upgrade alone gets no headers', timeout, as
 test('an upgrade that the host does not take up ends, though much was sent behind it', timeout, async (context) => {
   const { open, ended } = await intercept(context, (socket) => socket.on('data', () => socket.write(OK)));
   const socket = await open();
-  socket.write(`GET / HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+  socket.write(UPGRADE);
   socket.end(Buffer.alloc(500_000, 'x'));
   assert.match(await received(socket), /^HTTP\/1\.1 200 OK/);
   await waitUntil(() => ended() === 1, 'the end of the connection');
+});
+
+test(
+  'an upgrade whose client hangs up before the host answers ends, and lets go of the host',
+  timeout,
+  async (context) => {
+    for (const behind of ['', 'what comes behind']) {
+      const { open, upstreams, ended } = await intercept(context, (socket) => socket.resume());
+      const socket = await open();
+      socket.write(`${UPGRADE}${behind}`);
+      await waitUntil(() => upstreams[0] !== undefined && upstreams[0].bytesRead > 0, 'the request at the host');
+      socket.end();
+      await waitUntil(() => ended() === 1, 'the end of the connection');
+      await waitUntil(() => upstreams[0]!.readableEnded || upstreams[0]!.closed, 'the end of the upstream');
+    }
+  },
+);
+
+test('an upgrade that the host does not answer ends in time', timeout, async (context) => {
+  const { open, upstreams } = await intercept(context, (socket) => socket.resume(), {
+    times: { ...TIMES, idleMs: 100 },
+  });
+  const socket = await open();
+  socket.write(UPGRADE);
+  assert.equal(await received(socket), '');
+  await waitUntil(() => upstreams[0]!.readableEnded || upstreams[0]!.closed, 'the end of the upstream');
+});
+
+test('what is sent behind an upgrade before the host answers reaches it, however much', timeout, async (context) => {
+  const early = randomBytes(5_000_000).toString('latin1');
+  let heard = '';
+  const { open, upstreams } = await intercept(context, (socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+    });
+  });
+  const socket = await open();
+  socket.write(`${UPGRADE}${early.slice(0, 10)}`, 'latin1');
+  await waitUntil(() => heard.length > 0, 'the request at the host');
+  socket.write(early.slice(10), 'latin1');
+  // Until nobody takes any more of it.
+  let left = -1;
+  await waitUntil(() => {
+    const before = left;
+    left = socket.bytesWritten - socket.writableLength;
+    return left === before && socket.writableLength > 0;
+  }, 'as much as there is room for');
+  const at = heard.length;
+  upstreams[0]!.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello');
+  socket.end('last');
+  await waitUntil(() => heard.endsWith('last'), 'all of it');
+  assert(heard.slice(at) === `${early}last`, 'it is as it was sent');
+  upstreams[0]!.end(' goodbye');
+  assert.match(await received(socket), /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nhello goodbye$/);
 });

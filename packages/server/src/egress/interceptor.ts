@@ -14,6 +14,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { readHostName } from './domain-pattern.ts';
+import { EarlyBytes } from './early-bytes.ts';
 import type { LeafCertificates } from './leaf-certificates.ts';
 import type { SandboxEgress } from './sandbox-egress.ts';
 
@@ -75,10 +76,12 @@ export class Interceptor {
   readonly #exchanges = new WeakMap<object, Exchange>();
   readonly #server: Server;
   readonly #handshakeMs: number;
+  readonly #idleMs: number;
 
   constructor(certificates: LeafCertificates, { handshakeMs, headMs, checkMs, idleMs }: InterceptorTimes = TIMES) {
     this.#certificates = certificates;
     this.#handshakeMs = handshakeMs;
+    this.#idleMs = idleMs;
     this.#server = createServer({
       headersTimeout: headMs,
       connectionsCheckingInterval: checkMs,
@@ -205,19 +208,20 @@ export class Interceptor {
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const exchange = this.#exchanges.get(request.socket);
     socket.on('error', () => {});
-    // What follows is in no protocol whose silence would say something.
-    request.socket.setTimeout(0);
     // A tunnel of another HTTP would carry requests past every check made here.
     const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
     if (exchange === undefined || !isWebSocket || faultOf(exchange, request) !== undefined) {
       socket.destroy();
       return;
     }
+    // What follows the host's answer is in no protocol whose silence would say something.
+    const early = new EarlyBytes(request.socket, head, this.#idleMs);
     const headers = outgoingHeaders(exchange, request);
     const upstream = send(exchange, request, [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket']);
     upstream.on('error', () => socket.destroy());
     upstream.on('response', (incoming) => {
       // The host goes on without; what the sandbox has sent after the request is in no one's protocol.
+      early.take();
       socket.end(headText(incoming));
       // Nobody reads it any more: its end would not be noticed behind what it has sent.
       socket.resume();
@@ -228,7 +232,8 @@ export class Interceptor {
     upstream.on('upgrade', (incoming, outer, rest) => {
       socket.write(headText(incoming));
       if (rest.length > 0) socket.write(rest);
-      if (head.length > 0) outer.write(head);
+      const bytes = early.take();
+      if (bytes.length > 0) outer.write(bytes);
       outer.on('error', () => socket.destroy());
       outer.on('close', () => socket.destroy());
       socket.on('close', () => outer.destroy());
