@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { waitUntil } from '../gateway/testing/wait-until.ts';
 import { OPEN } from '../host/network/egress-policy.ts';
@@ -292,4 +292,65 @@ test('what is sent behind an upgrade before the host answers reaches it, however
   assert(heard.slice(at) === `${early}last`, 'it is as it was sent');
   upstreams[0]!.end(' goodbye');
   assert.match(await received(socket), /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nhello goodbye$/);
+});
+
+describe('whatever its host does, nothing is left of a connection', { timeout: 60_000 }, () => {
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  const hosts: Readonly<Record<string, (socket: Socket) => void>> = {
+    never: () => {},
+    answers: (socket) => socket.write(OK),
+    closes: (socket) => socket.end(),
+    resets: (socket) => socket.resetAndDestroy(),
+    'begins-a-head': (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Le'),
+    'begins-a-body': (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok'),
+    'sends-much': (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\n') && socket.end(Buffer.alloc(1_000_000)),
+    'takes-up': (socket) => socket.write(switching),
+    'takes-up-and-closes': (socket) => socket.end(`${switching}last`),
+    'takes-up-and-resets': (socket) => socket.write(switching) && setImmediate(() => socket.resetAndDestroy()),
+    babbles: (socket) => socket.write('\0\r\n\r\n'),
+  };
+  const upgrade = (host: string): string =>
+    `GET /${host} HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  const get = (host: string): string => `GET /${host} HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
+  const requests: readonly ((host: string) => string)[] = [
+    get,
+    (host) => get(host).repeat(3),
+    (host) => `POST /${host} HTTP/1.1\r\nHost: ${NAME}\r\nContent-Length: 100000\r\n\r\nsome`,
+    upgrade,
+    (host) => get(host) + upgrade(host),
+  ];
+  // Not read to its end before the host has answered: it is the idle time that ends it.
+  const long = (host: string): string => upgrade(host) + 'x'.repeat(1_000_000);
+  const ends: Readonly<Record<string, (socket: Socket) => void>> = {
+    'that its client ends': (socket) => void socket.end(),
+    'that its client closes': (socket) => void socket.destroy(),
+    'that its client resets': (socket) => void socket.resetAndDestroy(),
+    'that its client ends once something has come': (socket) => {
+      const timer = setTimeout(() => socket.end(), 200);
+      socket.once('data', () => socket.end()).once('close', () => clearTimeout(timer));
+    },
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    test(what, async (context) => {
+      const onUpstream = (socket: Socket): void => {
+        socket.on('end', () => socket.end());
+        socket.once('data', (bytes) => hosts[/^\w+ \/(\S*)/.exec(bytes.toString('latin1'))![1]!]!(socket));
+        socket.resume();
+      };
+      const passThrough = async (request: (host: string) => string, idleMs: number): Promise<void> => {
+        const { open, upstreams, ended } = await intercept(context, onUpstream, { times: { ...TIMES, idleMs } });
+        const begin = async (host: string): Promise<void> => {
+          const socket = await open();
+          socket.resume().write(request(host));
+          end(socket);
+        };
+        const names = Object.keys(hosts);
+        await Promise.all(names.map(begin));
+        await waitUntil(() => ended() === names.length, `the end of ${request('...').slice(0, 200)}`);
+        await waitUntil(() => upstreams.every(({ closed }) => closed), 'the end of the connections to the host');
+      };
+      for (const request of requests) await passThrough(request, 30_000);
+      await passThrough(long, 500);
+    });
+  }
 });
