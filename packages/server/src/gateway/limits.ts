@@ -30,6 +30,8 @@ export const limits = {
   lingerTime: 5 * SECOND,
   /** How long a peer may leave bytes unread that a closing connection still has to send. */
   flushTime: 30 * SECOND,
+  /** How long a client that has ended its half waits for the next bytes of its answer. */
+  halfClosedTime: 5 * SECOND,
   /** After how long without traffic the kernel probes whether a peer is still there. */
   keepAliveProbe: 30 * SECOND,
 

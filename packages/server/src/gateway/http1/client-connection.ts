@@ -124,6 +124,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
 
   onDeadline(): void {
     if (this.#state === State.head && this.#held !== undefined) this.#refuse({ code: 'request_timeout' });
+    else if (this.#state === State.exchange && this.#socket.writableLength > 0) this.#limitSilence();
     else this.destroy();
   }
 
@@ -366,6 +367,16 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     if (this.#state === State.tunnel) this.#upstream?.end();
     else if (this.#state === State.head) this.#socket.end();
     else if (this.#state === State.exchange && !this.#body.done) this.destroy();
+    else this.#limitSilence();
+  }
+
+  /**
+   * A client that has ended its half may read on, but mostly it is gone, which shows only when it is sent something: a
+   * server that is silent for long would go on in vain.
+   */
+  #limitSilence(): void {
+    if (this.#clientEnded && this.#state === State.exchange)
+      this.deadline = this.#context.sweep.now + limits.halfClosedTime;
   }
 
   onClose(): void {
@@ -385,6 +396,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     responses.begin(response.end - response.start + RESPONSE_MARGIN);
     writeResponseHead(responses, response, false, '');
     responses.writeTo(this.#socket);
+    this.#limitSilence();
   }
 
   onUpgrade(response: ResponseHead, buf: Buffer, start: number, end: number): void {
@@ -427,6 +439,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     responses.bytes(buf, start, end);
     if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
     if (done) this.#finishResponse();
+    else this.#limitSilence();
   }
 
   onBody(buf: Buffer, start: number, end: number, done: boolean): void {
@@ -439,7 +452,10 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       responses.bytes(buf, start, end);
       if (!responses.writeTo(this.#socket)) this.#upstream?.pause();
     }
-    if (!done) return;
+    if (!done) {
+      this.#limitSilence();
+      return;
+    }
     if (this.#state === State.tunnel) {
       this.#upstreamEnded = true;
       this.#socket.end();
@@ -531,6 +547,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
     if (this.#state === State.head) this.#socket.end();
     // The rest of this body will never come.
     else if (this.#state === State.exchange && !this.#body.done) this.destroy();
+    else this.#limitSilence();
   }
 
   /**

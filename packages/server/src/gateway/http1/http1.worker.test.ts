@@ -144,6 +144,52 @@ describe('requests over HTTP/1.1', () => {
     assert.equal(await client.untilEnded(), 'end');
   });
 
+  it('let go of a silent server when their client has hung up, not of one that goes on answering', async () => {
+    const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const closed = async (answer: string, hangUp: (socket: Socket) => void): Promise<void> => {
+      const server = Promise.withResolvers<Socket>();
+      await using origin = await RawOrigin.start((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', () => {
+          socket.write(answer, 'latin1');
+          server.resolve(socket);
+        });
+      });
+      using client = new RawClient(control.port);
+      client.send(`GET / HTTP/1.1\r\nHost: ${await hostOf(origin)}\r\n\r\n`);
+      const socket = await server.promise;
+      if (answer !== '') await client.expect(/\r\n\r\n/);
+      hangUp(client.socket);
+      await eventually(
+        () => socket.closed,
+        `the end of the connection to a server that sent ${JSON.stringify(answer)}`,
+      );
+    };
+    const goesOn = async (): Promise<void> => {
+      await using origin = await RawOrigin.start((socket) => {
+        socket.once('data', () => {
+          socket.write(head);
+          let left = 4;
+          const timer = setInterval(() => {
+            socket.write(left > 0 ? `1\r\n${left}\r\n` : '0\r\n\r\n');
+            if (left-- === 0) clearInterval(timer);
+          }, 2000);
+        });
+      });
+      using client = new RawClient(control.port);
+      client.socket.end(`GET / HTTP/1.1\r\nHost: ${await hostOf(origin)}\r\n\r\n`);
+      await client.untilEnded();
+      assert.match(client.received, /4\r\n1\r\n3\r\n1\r\n2\r\n1\r\n1\r\n0\r\n\r\n$/);
+    };
+    await Promise.all([
+      ...['', head, `${head}1\r\nx\r\n`].flatMap((answer) => [
+        closed(answer, (socket) => socket.end()),
+        closed(answer, (socket) => socket.destroy()),
+      ]),
+      goesOn(),
+    ]);
+  });
+
   it('from HTTP/1.0 get an answer that ends with the connection', async () => {
     await using origin = await scripted(
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n',
