@@ -68,11 +68,11 @@ export async function benchmarkEgress(options: {
   await using haproxy = await startHaproxy(proxied, { directory: directory.path, host, name: NAME });
   await using clients = new AsyncDisposableStack();
   const { base } = await readInstallation();
-  const place = { rootfs: base.image.rootfs, directory: directory.path };
+  const made = { rootfs: base.image.rootfs, directory: directory.path };
   const start = {
     machine: onMachine(clients),
-    runc: inContainers(clients, 'runc', place),
-    runsc: inContainers(clients, 'runsc', place),
+    runc: inContainers(clients, 'runc', made),
+    runsc: inContainers(clients, 'runsc', made),
   };
   const open = async (group: Group, index: number) => {
     const bare = cleanup.use(await BareNamespace.open(index));

@@ -1,7 +1,7 @@
 // What a test needs of the machine, and what it finds left behind on it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { type Dirent, existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { freePort as freePortOf } from '../../packages/server/src/gateway/testing/free-port.ts';
 
 /** Runtimes under which the end-to-end tests run; `SANDPORT_TEST_RUNTIMES=runc` leaves one out. */
@@ -52,9 +52,20 @@ function output(file: string, args: string[]): string[] {
   return execFileSync(file, args, { encoding: 'utf8' }).split('\n');
 }
 
-function cgroups(): string[] {
-  // Those of other tests come and go meanwhile.
-  return output('find', ['/sys/fs/cgroup', '-ignore_readdir_race', '-type', 'd', '-path', '*sandport*']);
+/** Directories of all control groups. Those of other tests come and go meanwhile. */
+function cgroups(directory = '/sys/fs/cgroup'): string[] {
+  const below = entriesOf(directory).filter((entry) => entry.isDirectory());
+  return below.map(({ name }) => `${directory}/${name}`).flatMap((path) => [path, ...cgroups(path)]);
+}
+
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    // ENODEV: it was removed after it was opened.
+    if (['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }
 
 function processes(): string[] {
