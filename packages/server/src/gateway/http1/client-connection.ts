@@ -406,6 +406,7 @@ export class ClientConnection implements ResponseSink, Expiring, Client, Waiter,
       return;
     }
     this.#state = State.tunnel;
+    this.deadline = 0;
     this.#responding = true;
     this.#upstreamEnded = false;
     this.#sentHead = undefined;

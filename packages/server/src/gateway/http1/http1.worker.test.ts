@@ -181,12 +181,27 @@ describe('requests over HTTP/1.1', () => {
       await client.untilEnded();
       assert.match(client.received, /3\r\n1\r\n2\r\n1\r\n1\r\n0\r\n\r\n$/);
     };
+    // What is in no protocol of ours may be silent for long.
+    const tunnels = async (): Promise<void> => {
+      await using origin = await RawOrigin.start((socket) => {
+        const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
+        // Behind the end of the client, which the gateway has by then.
+        socket.once('data', () => setTimeout(() => socket.write(switching), 100));
+        socket.on('end', () => setTimeout(() => socket.end('late'), 7000));
+      });
+      using client = new RawClient(control.port);
+      const host = await hostOf(origin);
+      client.socket.end(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n`);
+      assert.equal(await client.untilEnded(), 'end');
+      assert.match(client.received, /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nlate$/);
+    };
     await Promise.all([
       ...['', head, `${head}1\r\nx\r\n`].flatMap((answer) => [
         closed(answer, (socket) => socket.end()),
         closed(answer, (socket) => socket.destroy()),
       ]),
       goesOn(),
+      tunnels(),
     ]);
   });
 
