@@ -1,4 +1,5 @@
 // What the agent costs in every sandbox, and how long a trivial command takes, beside what Node does without us.
+import { wantedParts } from '../support/wanted-parts.ts';
 import { measureCommands } from './commands.ts';
 import { measureIdle } from './idle.ts';
 
@@ -13,9 +14,8 @@ export async function benchmarkAgent(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { rounds, only, signal } = options;
-  const unknown = only.find((name) => !Object.hasOwn(parts, name));
-  if (unknown !== undefined) throw new Error(`--only ${unknown}: expected some of ${Object.keys(parts).join(',')}`);
+  const wanted = wantedParts(only, Object.keys(parts));
   for (const [name, measure] of Object.entries(parts)) {
-    if (only.length === 0 || only.includes(name)) await measure(rounds, signal);
+    if (wanted(name)) await measure(rounds, signal);
   }
 }

@@ -11,6 +11,7 @@ import { findProcesses } from '@sandport/server/process-identity';
 import { Outside } from '../../test/support/outside.ts';
 import { enterOwnNetwork } from '../../test/support/own-network.ts';
 import { Samples } from '../support/samples.ts';
+import { wantedParts } from '../support/wanted-parts.ts';
 import { BareNamespace } from './bare-namespace.ts';
 import { CASES, GROUPS, type Group, NAME, PLACES } from './cases.ts';
 import { inContainers, onMachine } from './clients.ts';
@@ -29,9 +30,8 @@ export async function benchmarkEgress(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { rounds, only, signal } = options;
-  const unknown = only.find((name) => !PLACES.some((place) => place === name));
-  if (unknown !== undefined) throw new Error(`--only ${unknown}: expected some of ${PLACES.join(',')}`);
-  const groups = GROUPS.filter(({ place }) => only.length === 0 || only.includes(place));
+  const wanted = wantedParts(only, PLACES);
+  const groups = GROUPS.filter(({ place }) => wanted(place));
   const slots = groups.map((_, index) => ({ index, address: `198.19.248.${index + 1}` }));
 
   enterOwnNetwork();

@@ -1,4 +1,5 @@
 // Sandport's gateway beside nginx, HAProxy, Caddy and Go's reverse proxy, each on one processor, doing the same work.
+import { wantedParts } from '../support/wanted-parts.ts';
 import type { Contestant, Site, StartContestant } from './contestant.ts';
 import { enoughForOne, proxyCores } from './cores.ts';
 import { measureIdle100k } from './idle-100k.ts';
@@ -42,9 +43,7 @@ export async function benchmarkGateway(options: {
 }): Promise<void> {
   const { rounds, only, signal } = options;
   const names = [...works.map(({ name }) => name), MEMORY, ...Object.keys(others), ...Object.keys(named)];
-  const unknown = only.find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new Error(`--only ${unknown}: expected some of ${names.join(',')}`);
-  const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
+  const wanted = wantedParts(only, names);
   if (!enoughForOne) throw new Error('at least 2 processors are needed: one for the proxy, one for the load');
   await using stack = new AsyncDisposableStack();
   const site = await startOrigin(stack);

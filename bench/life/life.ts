@@ -1,4 +1,5 @@
 // The parts of `life`: single steps beside a bare runtime's, the same with many alive and at once, and what sandboxes take.
+import { wantedParts } from '../support/wanted-parts.ts';
 import { measureEndTimes } from './end-times.ts';
 import { measureMemory } from './memory.ts';
 import { measureSeries } from './series.ts';
@@ -17,11 +18,8 @@ const parts: Readonly<Record<string, (options: LifeOptions) => Promise<void>>> =
 };
 
 export async function benchmarkLife(options: LifeOptions & { readonly only: readonly string[] }): Promise<void> {
-  const unknown = options.only.filter((name) => !Object.hasOwn(parts, name));
-  if (unknown.length > 0) {
-    throw new Error(`--only ${unknown.join(',')}: expected some of ${Object.keys(parts).join(', ')}`);
-  }
+  const wanted = wantedParts(options.only, Object.keys(parts));
   for (const [name, measure] of Object.entries(parts)) {
-    if (options.only.length === 0 || options.only.includes(name)) await measure(options);
+    if (wanted(name)) await measure(options);
   }
 }
