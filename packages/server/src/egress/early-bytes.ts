@@ -33,6 +33,7 @@ export class EarlyBytes {
   /** Leaves the connection to whoever comes next, paused, and returns what has come. */
   take(): Buffer {
     const socket = this.#socket.pause();
+    // What follows is in no protocol whose silence would say something.
     socket.off('data', this.#keep).off('end', this.#hangUp).off('timeout', this.#hangUp).setTimeout(0);
     return Buffer.concat(this.#kept);
   }

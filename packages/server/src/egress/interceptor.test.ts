@@ -13,8 +13,9 @@ import { ReachableRanges, SandboxEgress } from './sandbox-egress.ts';
 
 const NAME = 'allowed.test';
 const TIMES: InterceptorTimes = { handshakeMs: 10_000, headMs: 30_000, checkMs: 20, idleMs: 30_000 };
-const GET = `GET / HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
-const UPGRADE = `GET / HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+const GET = get('');
+const UPGRADE = upgrade('');
+const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const timeout = { timeout: 20_000 };
 
@@ -26,6 +27,14 @@ interface Intercepted {
   readonly upstreams: Socket[];
   /** Connections of the sandbox that are over. */
   readonly ended: () => number;
+}
+
+function get(path: string): string {
+  return `GET /${path} HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
+}
+
+function upgrade(path: string): string {
+  return `GET /${path} HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
 }
 
 async function listen(context: TestContext, onConnection: (socket: Socket) => void): Promise<number> {
@@ -286,7 +295,7 @@ test('what is sent behind an upgrade before the host answers reaches it, however
     return left === before && socket.writableLength > 0;
   }, 'as much as there is room for');
   const at = heard.length;
-  upstreams[0]!.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello');
+  upstreams[0]!.write(`${SWITCHING}hello`);
   socket.end('last');
   await waitUntil(() => heard.endsWith('last'), 'all of it');
   assert(heard.slice(at) === `${early}last`, 'it is as it was sent');
@@ -295,7 +304,6 @@ test('what is sent behind an upgrade before the host answers reaches it, however
 });
 
 describe('whatever its host does, nothing is left of a connection', { timeout: 60_000 }, () => {
-  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
   const hosts: Readonly<Record<string, (socket: Socket) => void>> = {
     never: () => {},
     answers: (socket) => socket.write(OK),
@@ -304,14 +312,11 @@ describe('whatever its host does, nothing is left of a connection', { timeout: 6
     'begins-a-head': (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Le'),
     'begins-a-body': (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok'),
     'sends-much': (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\n') && socket.end(Buffer.alloc(1_000_000)),
-    'takes-up': (socket) => socket.write(switching),
-    'takes-up-and-closes': (socket) => socket.end(`${switching}last`),
-    'takes-up-and-resets': (socket) => socket.write(switching) && setImmediate(() => socket.resetAndDestroy()),
+    'takes-up': (socket) => socket.write(SWITCHING),
+    'takes-up-and-closes': (socket) => socket.end(`${SWITCHING}last`),
+    'takes-up-and-resets': (socket) => socket.write(SWITCHING) && setImmediate(() => socket.resetAndDestroy()),
     babbles: (socket) => socket.write('\0\r\n\r\n'),
   };
-  const upgrade = (host: string): string =>
-    `GET /${host} HTTP/1.1\r\nHost: ${NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
-  const get = (host: string): string => `GET /${host} HTTP/1.1\r\nHost: ${NAME}\r\n\r\n`;
   const requests: readonly ((host: string) => string)[] = [
     get,
     (host) => get(host).repeat(3),

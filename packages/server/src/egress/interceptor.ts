@@ -214,7 +214,6 @@ export class Interceptor {
       socket.destroy();
       return;
     }
-    // What follows the host's answer is in no protocol whose silence would say something.
     const early = new EarlyBytes(request.socket, head, this.#idleMs);
     const headers = outgoingHeaders(exchange, request);
     const upstream = send(exchange, request, [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket']);
